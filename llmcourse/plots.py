@@ -63,18 +63,19 @@ _WIDTHS = {"text": 5.6, "wide": 7.4}  # inches; at 72 units an inch a label is 9
 _SCALE = 1.4  # screen pixels a unit, so that 9.5 units read as the page's small print
 _FONTS = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', 'Noto Sans CJK SC', sans-serif"
 
-_STYLE = (
-    "<style>.lc-figure{%s;margin:1.25rem auto;text-align:center}"
-    'html[data-theme="dark"] .lc-figure,[data-jp-theme-light="false"] .lc-figure,'
-    "body.vscode-dark .lc-figure{%s}"
-    ".lc-figure svg{display:block;margin:0 auto;width:100%%;height:auto}"
-    ".lc-figure .lc-scroll{overflow-x:auto}"
-    ".lc-figure figcaption{margin:.5rem auto 0;max-width:40rem;text-align:left;font-size:.9em}"
-    "</style>"
-) % tuple(
-    ";".join(f"--plot-{name}:{values[mode]}" for name, values in _PALETTE.items())
-    for mode in (0, 1)
-)
+
+def _variables(mode: int) -> str:
+    return ";".join(f"--plot-{name}:{values[mode]}" for name, values in _PALETTE.items())
+
+
+# The style travels with each figure, so that it also holds in JupyterLab, VS Code and Colab.
+_STYLE = f"""<style>.lc-figure{{{_variables(0)};margin:1.25rem auto;text-align:center}}
+html[data-theme="dark"] .lc-figure,[data-jp-theme-light="false"] .lc-figure,
+body.vscode-dark .lc-figure{{{_variables(1)}}}
+.lc-figure svg{{display:block;margin:0 auto;width:100%;height:auto}}
+.lc-scroll{{overflow-x:auto}}.lc-scroll svg{{min-width:32rem}}
+.lc-figure figcaption{{margin:.5rem auto 0;max-width:40rem;text-align:left;font-size:.9em}}
+</style>"""
 
 
 def use() -> None:
@@ -290,12 +291,17 @@ class Shown:
     def __init__(self, svg: str, alt: str, caption: str | None, name: str) -> None:
         self.svg, self.alt, self.caption, self.name = svg, alt, caption, name
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+    def bundle(self) -> dict[str, str]:
+        """What a notebook displays: HTML, and the alternative text where there is no HTML."""
         caption = f"<figcaption>{_inline(self.caption)}</figcaption>" if self.caption else ""
-        page = (
-            f'{_STYLE}<figure class="lc-figure" id="fig-{self.name}">{self.svg}{caption}</figure>'
-        )
-        return {"text/html": page, "text/plain": f"[figure: {self.alt}]"}
+        body = self.svg
+        if 'class="wide"' in body:  # a small screen scrolls the figure, not the page
+            body = f'<div class="lc-scroll" tabindex="0" role="group">{body}</div>'
+        page = f'<figure class="lc-figure" id="fig-{self.name}">{body}{caption}</figure>'
+        return {"text/html": _STYLE + page, "text/plain": f"[figure: {self.alt}]"}
+
+    def _ipython_display_(self) -> None:
+        """As the last value of a cell, do not display again what `show` has displayed."""
 
     def save(self, path: str | Path) -> None:
         """Write a stand-alone SVG, in the light colours."""
@@ -306,7 +312,7 @@ class Shown:
 
 
 def show(fig: Figure, name: str, caption: str | None = None, *, alt: str) -> Shown:
-    """Display a figure under its cell, and glue it under `name`.
+    """Display a figure under its cell, with its caption, and glue it under `name`.
 
     The caption states the finding and its setting; write its numbers from the run. `alt` says in
     words what the picture shows, for a reader who does not see it.
@@ -322,27 +328,13 @@ def show(fig: Figure, name: str, caption: str | None = None, *, alt: str) -> Sho
     try:
         from IPython import get_ipython
         from IPython.display import display
-    except ImportError:
+    except ImportError:  # a script without IPython
         return shown
     if get_ipython() is not None:
-        display(shown)
-        try:
-            from myst_nb import glue
-        except ImportError:
-            pass
-        else:
-            glue(name, shown, display=False)
-    return _Quiet(shown)
-
-
-class _Quiet(Shown):
-    """What `show` returns: as the last value of a cell it must not display the figure again."""
-
-    def __init__(self, shown: Shown) -> None:
-        super().__init__(shown.svg, shown.alt, shown.caption, shown.name)
-
-    def _ipython_display_(self) -> None:
-        pass
+        # This mark is how myst-nb knows a glued output; other readers show it as it is.
+        mark = {"scrapbook": {"name": name, "mime_prefix": ""}}
+        display(shown.bundle(), raw=True, metadata=mark)
+    return shown
 
 
 def _svg(fig: Figure, name: str, alt: str) -> str:
@@ -364,7 +356,8 @@ def _svg(fig: Figure, name: str, alt: str) -> str:
         svg = svg.replace(light, f"var(--plot-{color})")
     inches = fig.get_size_inches()[0]
     widest = round(inches * 72 * _SCALE)
-    head = f'role="img" aria-label="{html.escape(alt)}" style="max-width:{widest}px"'
+    kind = "wide" if inches > _WIDTHS["text"] + 0.5 else "text"
+    head = f'class="{kind}" role="img" aria-label="{html.escape(alt)}" style="max-width:{widest}px"'
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     return svg.replace("<svg", f"<svg {head}", 1)
