@@ -1,0 +1,1 @@
+"""The package of the course: every model the book speaks of."""
