@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,8 +18,11 @@ CHECKED = sorted(
     if path.stem not in UNCHECKED and (path.suffix == ".py" or (path / "__init__.py").exists())
 )
 
+# PEP 484: where a float is asked for, an int will do.
+typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
+
 # Before any test module imports the package: the hook rewrites modules as they load.
-install_import_hook(CHECKED, "beartype.beartype")
+install_import_hook(CHECKED, "conftest.typechecker")
 # Two workers share two cores, and one thread makes sums repeat to the bit.
 torch.set_num_threads(1)
 

@@ -12,6 +12,7 @@ ROWS = (
     ("tales",),
     ("data",),
     ("tokenizers", "attention", "ngram", "hmm", "optim"),
+    ("layers",),
     ("rnn", "gpt", "seq2seq", "moe"),
     ("checkpoint",),
     ("train", "sample"),
