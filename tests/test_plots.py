@@ -1,5 +1,6 @@
 """Laws of the figures: readable in light and dark, described in words, the same each time."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ET
 
@@ -85,11 +86,11 @@ def test_line_labels_do_not_cover_each_other():
     plots.show(fig, "labels", alt="Four lines.")
     fig.canvas.draw()
     boxes = sorted((t.get_window_extent() for t in ax.texts), key=lambda b: b.y0)
-    assert all(a.y1 <= b.y0 + 1 for a, b in zip(boxes, boxes[1:], strict=False))
+    assert all(a.y1 <= b.y0 + 1 for a, b in itertools.pairwise(boxes))
 
 
 def test_bars_write_their_values():
-    fig, ax = plots.figure()
+    _, ax = plots.figure()
     plots.bars(ax, ["ngram", "gpt"], np.array([3.25, 1.5]), errors=[0.1, 0.1], colors="green")
     assert {t.get_text() for t in ax.texts} == {"3.25", "1.50"}
     with pytest.raises(ValueError, match="one name a value, got 1 and 2"):
@@ -98,7 +99,7 @@ def test_bars_write_their_values():
 
 @pytest.mark.parametrize("diverging", [False, True])
 def test_a_zero_cell_is_the_page_and_the_fullest_lets_ink_through(diverging):
-    fig, ax = plots.figure()
+    _, ax = plots.figure()
     matrix = np.array([[0.0, 1.0], [np.nan, 0.5]])
     image = plots.heatmap(ax, matrix, "ab", "cd", fmt=".1f", diverging=diverging)
     zero, full, hole = image.cmap(image.norm(np.ma.masked_invalid([0.0, 1.0, np.nan])))
