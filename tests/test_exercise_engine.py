@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from llmcourse import exercises
-from llmcourse.exercises import core, engine, registry, show, store
+from llmcourse.exercises import core, engine, mutants, registry, show, store
 from llmcourse.exercises.core import Exercise, Failure, Wrong, close, expect, raises
 
 
@@ -472,3 +472,53 @@ def test_importing_the_package_imports_no_chapter():
 
 def test_core_says_what_is_public():
     assert set(core.__all__) == {"Exercise", "Failure", "Wrong", "close", "expect", "raises"}
+
+
+# Mutants
+
+
+def mean_gap(values, start=0):
+    """The mean of -(a - b) over neighbours."""
+    if len(values) < 2:
+        raise ValueError(f"two values at least, got {len(values)}")
+    total = 0.0
+    for i in range(start + 1, len(values)):
+        total += -(values[i - 1] - values[i])
+    return total / (len(values) - 1)
+
+
+def _gap(check):
+    from dataclasses import replace
+
+    return replace(DOUBLE, id="demo.mean_gap", solution=mean_gap, check=check)
+
+
+def test_mutants_cover_each_kind_of_fault():
+    changes = [m.change for m in mutants.mutants(_gap(check_double))]
+    for change in (
+        "if len(values) < 2: → if len(values) <= 2:",
+        "if len(values) < 2: → if len(values) < 3:",
+        "total = 0.0 → (dropped)",
+        "total += -(values[i - 1] - values[i]) → total += values[i - 1] - values[i]",
+        "total += -(values[i - 1] - values[i]) → total += -(values[i - 1] + values[i])",
+        "return total / (len(values) - 1) → return total * (len(values) - 1)",
+        "for i in range(start + 1, len(values)): → for i in range(start + 2, len(values)):",
+        "def mean_gap(values, start=0): → def mean_gap(values, start=1):",
+    ):
+        assert change in changes, changes
+    # Messages of errors are left alone; the whole statement may be dropped.
+    assert [c.endswith("(dropped)") for c in changes if c.startswith("raise")] == [True]
+
+
+def test_a_weak_check_is_found_out_and_a_strong_one_is_not():
+    def weak(answer):
+        expect(answer([1.0, 1.0]) == 0, "no gap")
+
+    def strong(answer):
+        close(answer([1.0, 4.0, 5.0]), 2.0, "mean gap")
+        close(answer([1.0, 4.0]), 3.0, "one gap")
+        close(answer([1.0, 4.0, 9.0], start=1), 2.5, "start")
+        raises(ValueError, lambda: answer([1.0]), "too short")
+
+    assert mutants.survivors(_gap(weak))
+    assert mutants.survivors(_gap(strong)) == []

@@ -3,7 +3,7 @@
 A chapter's module (`llmcourse/exercises/<chapter>.py`) lists its exercises in `EXERCISES`. A check
 is a plain function of the reader's answer; it reports through `expect`, `close` and `raises`, and
 anything else that goes wrong (an exception, an endless loop, a changed argument) is diagnosed by
-the engine.
+the engine. `python -m llmcourse.exercises.mutants <chapter>` lists faults that a check lets pass.
 """
 
 import math
