@@ -1,0 +1,365 @@
+"""Byte-level byte-pair encoding with GPT-2's pre-split pattern.
+
+Gage (1994) compressed files by replacing the most frequent pair of bytes; Sennrich, Haddow and
+Birch (2016) made subword vocabularies so; Radford et al. (2019) began from bytes, so that every
+text can be encoded.
+"""
+
+import json
+import os
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+import regex
+
+from llmcourse.tokenizers.base import (
+    Tokenizer,
+    _any_of,
+    _check_text,
+    number_special,
+    write_atomically,
+)
+
+# GPT-2's: English contractions; a word, a number, or a run of anything else, each with the one
+# space before it; other white space. No token crosses a border of this pattern.
+GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_split = regex.compile(GPT2_PATTERN).findall
+# A border that no later text can remove. Searched from the end; the match is the character after.
+_last_border = regex.compile(r"(?r)(?<=\p{L})\P{L}|(?<=\p{N})\P{N}|(?<=\S)\s").search
+
+_MOST = 0x110000  # training writes ids as characters, and Python has this many
+_LONG = 48  # bytes from which the heap beats rescanning the word
+_KEPT = 1 << 15  # words whose ids `encode` remembers
+_KEPT_STREAMING = 1 << 11  # and `encode_iter`, which promises little memory
+
+
+class BPE(Tokenizer):
+    """Byte-level BPE: `tokens[id]` is a token's bytes, `merges` pairs of ids, most urgent first.
+
+    >>> tokenizer = BPE.train("low lower lowest " * 9, vocab_size=260)
+    >>> [tokenizer.token_bytes(i) for i in tokenizer.encode("lower slow")]
+    [b'low', b'e', b'r', b' ', b's', b'low']
+
+    Raises:
+        ValueError: a byte has no token, or a merge joins ids whose bytes joined are no token.
+    """
+
+    kind = "bpe"
+
+    def __init__(
+        self,
+        tokens: Sequence[bytes],
+        merges: Sequence[tuple[int, int]],
+        special_tokens: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(tokens, special_tokens or {})
+        special_ids = set(self.special_tokens.values())
+        id_of = {t: i for i, t in enumerate(self._tokens) if i not in special_ids}
+        if len(id_of) + len(special_ids) != self.vocab_size:
+            raise ValueError("tokens must differ: two ids have the same bytes")
+        if missing := [b for b in range(256) if bytes([b]) not in id_of]:
+            raise ValueError(f"every byte needs a token, got none for 0x{missing[0]:02X}")
+        self.merges = tuple(merges)
+        self._rank: dict[tuple[int, int], int] = {}
+        self._merged: list[int] = []
+        for rank, (a, b) in enumerate(self.merges):
+            joined = b"".join(self._look_up((a, b)))
+            if joined not in id_of:
+                raise ValueError(f"merge {rank} makes {joined!r}, which is no token")
+            self._rank.setdefault((a, b), rank)
+            self._merged.append(id_of[joined])
+        self._byte_id = [id_of[bytes([b])] for b in range(256)]
+        self._words = _Words(self._merge, _KEPT)
+
+    @classmethod
+    def train(
+        cls, text: str | Iterable[str], vocab_size: int, special_tokens: Sequence[str] = ()
+    ) -> "BPE":
+        """Learn merges from a text, or from an iterator of texts that no token may span.
+
+        Ids 0 to 255 are the bytes, then come the merges in order, then the special tokens, which
+        are no part of the statistics: they cut the text. Each merge joins the pair of tokens that
+        stands side by side most often; of equal counts the greatest pair of byte strings wins.
+        Warns and stops early when no pair is left.
+
+        Raises:
+            ValueError: `vocab_size` is smaller than 256 plus the special tokens.
+        """
+        special = number_special(special_tokens, first=0)
+        if not 256 + len(special) <= vocab_size <= _MOST:
+            raise ValueError(
+                f"vocab_size must be from 256 + {len(special)} special tokens = "
+                f"{256 + len(special)} to {_MOST}, got {vocab_size}"
+            )
+        counts: Counter[str] = Counter()
+        for document in [text] if isinstance(text, str) else text:
+            _check_text(document)
+            for piece in _any_of(special).split(document)[::2] if special else [document]:
+                counts.update(_split(piece))
+        tokens, merges = _learn(counts, vocab_size - len(special))
+        if len(tokens) + len(special) < vocab_size:
+            warnings.warn(
+                f"training stopped at {len(tokens) + len(special)} of {vocab_size} tokens: "
+                f"every word of the text is one token, no pair is left to merge",
+                stacklevel=2,
+            )
+        special = number_special(special_tokens, first=len(tokens))
+        return cls(tokens + [name.encode() for name in special], merges, special)
+
+    def _encode_text(self, text: str) -> list[int]:
+        return list(chain.from_iterable(map(self._words.__getitem__, _split(text))))
+
+    def _streaming_encoder(self) -> Callable[[str], list[int]]:
+        words = _Words(self._merge, _KEPT_STREAMING)
+        return lambda text: list(chain.from_iterable(map(words.__getitem__, _split(text))))
+
+    def _settled(self, text: str) -> int:
+        border = _last_border(text)
+        return border.start() if border else 0
+
+    def _merge(self, word: str) -> list[int]:
+        """Join the pair of lowest rank, the leftmost of equals, until none is left."""
+        ids = [self._byte_id[b] for b in word.encode()]
+        if len(ids) > _LONG:
+            return self._merge_long(ids)
+        rank, never = self._rank, len(self.merges)
+        while len(ids) > 1:
+            ranks = [rank.get(pair, never) for pair in pairwise(ids)]
+            best = min(ranks)
+            if best == never:
+                break
+            at = ranks.index(best)
+            ids[at : at + 2] = [self._merged[best]]
+        return ids
+
+    def _merge_long(self, ids: list[int]) -> list[int]:
+        """The same with a heap and a linked list: n log n, where rescanning takes n² steps."""
+        rank, gone, end = self._rank, -1, len(ids)
+        left, right = list(range(-1, end - 1)), list(range(1, end + 1))
+        heap = [(rank[p], i) for i, p in enumerate(pairwise(ids)) if p in rank]
+        heapify(heap)
+        while heap:
+            best, i = heappop(heap)
+            j = right[i]
+            if ids[i] == gone or j == end or rank.get((ids[i], ids[j])) != best:
+                continue  # a neighbour has changed since this was pushed
+            ids[i], ids[j], right[i] = self._merged[best], gone, right[j]
+            if right[i] < end:
+                left[right[i]] = i
+                if (r := rank.get((ids[i], ids[right[i]]))) is not None:
+                    heappush(heap, (r, i))
+            if left[i] >= 0 and (r := rank.get((ids[left[i]], ids[i]))) is not None:
+                heappush(heap, (r, left[i]))
+        return [i for i in ids if i != gone]
+
+    # Files: our own, GPT-2's pair of files, Hugging Face's tokenizer.json.
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "tokens": [_printable(t) for t in self._tokens],
+            "merges": [list(pair) for pair in self.merges],
+            "special_tokens": self.special_tokens,
+        }
+
+    @classmethod
+    def _from_state(cls, state: Mapping[str, Any]) -> "BPE":
+        tokens = [_from_printable(t) for t in state["tokens"]]
+        return cls(tokens, [(a, b) for a, b in state["merges"]], state["special_tokens"])
+
+    @classmethod
+    def from_gpt2(
+        cls, vocab_json: str | os.PathLike[str], merges_txt: str | os.PathLike[str]
+    ) -> "BPE":
+        """Read GPT-2's own two files; entries that no merge makes are special tokens.
+
+        Raises:
+            ValueError: the ids are not 0 to n - 1, or a merge names no token.
+        """
+        vocab = json.loads(Path(vocab_json).read_text(encoding="utf-8"))
+        if sorted(vocab.values()) != list(range(len(vocab))):
+            raise ValueError(f"ids must be 0 to {len(vocab) - 1}, each once, in {vocab_json}")
+        merges, made = [], set(_BYTE_TO_CHARACTER)
+        for line in Path(merges_txt).read_text(encoding="utf-8").split("\n"):
+            if not line or line.startswith("#version"):
+                continue
+            a, _, b = line.partition(" ")
+            if a not in vocab or b not in vocab:
+                raise ValueError(f"merge {line!r} of {merges_txt} joins what is no token")
+            merges.append((vocab[a], vocab[b]))
+            made.add(a + b)
+        special = {name: i for name, i in vocab.items() if name not in made}
+        names = sorted(vocab, key=vocab.__getitem__)
+        tokens = [n.encode() if n in special else _from_printable(n) for n in names]
+        return cls(tokens, merges, special)
+
+    def to_hf(self, path: str | os.PathLike[str]) -> None:
+        """Write a `tokenizer.json` that `tokenizers.Tokenizer.from_file` opens.
+
+        Its ids equal ours with `allowed_special="all"`: that library always honours them.
+        """
+        special_ids = set(self.special_tokens.values())
+        name = {
+            i: t.decode() if i in special_ids else _printable(t) for i, t in enumerate(self._tokens)
+        }
+        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+        added = [
+            {"id": i, "content": content, "single_word": False, "lstrip": False}
+            | {"rstrip": False, "normalized": False, "special": True}
+            for content, i in sorted(self.special_tokens.items(), key=lambda item: item[1])
+        ]
+        model = {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {content: i for i, content in name.items()},
+            "merges": [[name[a], name[b]] for a, b in self.merges],
+        }
+        whole = {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": added,
+            "normalizer": None,
+            "pre_tokenizer": byte_level | {"use_regex": True},
+            "post_processor": None,
+            "decoder": byte_level | {"use_regex": True},
+            "model": model,
+        }
+        write_atomically(path, json.dumps(whole, ensure_ascii=False, indent=1))
+
+
+class _Words(dict[str, list[int]]):
+    """The ids of words met before; forgets all when full, so memory is bounded."""
+
+    def __init__(self, merge: Callable[[str], list[int]], limit: int) -> None:
+        self._merge, self._limit = merge, limit
+
+    def __missing__(self, word: str) -> list[int]:
+        ids = self._merge(word)
+        if len(word) <= _LONG:  # long ones are rare and large
+            if len(self) >= self._limit:
+                self.clear()
+            self[word] = ids
+        return ids
+
+
+def _learn(counts: Mapping[str, int], size: int) -> tuple[list[bytes], list[tuple[int, int]]]:
+    """Grow the 256 bytes to `size` tokens by merges.
+
+    A word is a Python string whose characters are token ids: `chr(id)`. A pair is then a string of
+    two characters, and splitting a word at a pair, left to right, is `str.split`.
+    """
+    tokens = [bytes([b]) for b in range(256)]
+    id_of = {t: i for i, t in enumerate(tokens)}
+    words = [word.encode().decode("latin-1") for word in counts]
+    times = list(counts.values())
+    pairs: dict[str, int] = defaultdict(int)  # how often each pair stands in the text
+    where: dict[str, set[int]] = defaultdict(set)  # in which words it stands, or once stood
+    for n, word in enumerate(words):
+        for pair in map("".join, pairwise(word)):
+            pairs[pair] += times[n]
+            where[pair].add(n)
+
+    descending = [_descending(t) for t in tokens]
+
+    def entry(pair: str) -> tuple[int, str, str, str]:
+        a, b = pair
+        return -pairs[pair], descending[ord(a)], descending[ord(b)], pair
+
+    heap = [entry(pair) for pair in pairs]
+    heapify(heap)
+    merges: list[tuple[int, int]] = []
+    while len(tokens) < size and heap:
+        count, *_, pair = heappop(heap)
+        if -count != pairs[pair]:  # the count has changed since the entry was made
+            if 0 < pairs[pair] < -count:
+                heappush(heap, entry(pair))
+            continue
+        a, b = pair
+        joined = tokens[ord(a)] + tokens[ord(b)]
+        if joined not in id_of:  # two merges may make one token: (ab)c and a(bc)
+            id_of[joined] = len(tokens)
+            tokens.append(joined)
+            descending.append(_descending(joined))
+        new = chr(id_of[joined])
+        merges.append((ord(a), ord(b)))
+        risen = set()
+        for n in where.pop(pair):
+            parts = words[n].split(pair)
+            if len(parts) == 1:
+                continue  # an earlier merge took this pair away
+            words[n] = new.join(parts)
+            last = len(parts) - 1
+            pairs[pair] -= times[n] * last
+            for k, part in enumerate(parts):
+                # Beside `part` stood b on its left and a on its right; both are now `new`.
+                for old, now in _borders(part, a, b, new, first=k == 0, last=k == last):
+                    pairs[old] -= times[n]
+                    pairs[now] += times[n]
+                    where[now].add(n)
+                    risen.add(now)
+        for now in risen:
+            heappush(heap, entry(now))
+    return tokens, merges
+
+
+def _borders(
+    part: str, a: str, b: str, new: str, *, first: bool, last: bool
+) -> Iterable[tuple[str, str]]:
+    """The pairs at the two ends of a part between merged pairs: what stood there, what does now."""
+    if not part:
+        if not first and not last:
+            yield b + a, new + new
+        return
+    if not first:
+        yield b + part[0], new + part[0]
+    if not last:
+        yield part[-1] + a, part[-1] + new
+
+
+def _descending(token: bytes) -> str:
+    """A key that sorts byte strings from greatest to smallest, longer before its own prefix."""
+    return token.translate(_COMPLEMENT).decode("latin-1") + "\u0100"
+
+
+_COMPLEMENT = bytes(range(255, -1, -1))
+
+
+def _gpt2_characters() -> list[str]:
+    """A printable character for each byte: itself where Latin-1 prints it, else from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    characters = [""] * 256
+    unused = 0
+    for byte in range(256):
+        if byte in printable:
+            characters[byte] = chr(byte)
+        else:
+            characters[byte] = chr(0x100 + unused)
+            unused += 1
+    return characters
+
+
+_BYTE_TO_CHARACTER = _gpt2_characters()
+_CHARACTER_TO_BYTE = {c: b for b, c in enumerate(_BYTE_TO_CHARACTER)}
+
+
+def _printable(token: bytes) -> str:
+    return "".join(_BYTE_TO_CHARACTER[b] for b in token)
+
+
+def _from_printable(token: str) -> bytes:
+    try:
+        return bytes(_CHARACTER_TO_BYTE[c] for c in token)
+    except KeyError as error:
+        character = error.args[0]
+        raise ValueError(f"token {token!r} holds {character!r}, which stands for no byte") from None
