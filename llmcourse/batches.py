@@ -16,7 +16,8 @@ from torch import Tensor
 __all__ = ["IGNORED", "Batch", "Batches", "StoryBatches", "WindowBatches"]
 
 IGNORED = -100  # a target the loss leaves out
-Batch = tuple[Int[Tensor, "B T"], Int[Tensor, "B T"]]
+# Inputs and targets, both (B, T); unnamed here, since batches in one list differ in size.
+Batch = tuple[Int[Tensor, "_ _"], Int[Tensor, "_ _"]]
 Batches = Callable[[int], Batch]
 
 

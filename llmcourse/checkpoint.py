@@ -25,6 +25,7 @@ __all__ = [
     "latest",
     "load",
     "load_into",
+    "numbered",
     "optimizer_state",
     "quantize_rows",
     "read",
@@ -184,10 +185,15 @@ def save(
     return folder
 
 
-def latest(folder: str | Path) -> Path | None:
-    """The newest `step-…` folder of a training run, or None. Half-written ones are never seen."""
+def numbered(folder: str | Path) -> list[Path]:
+    """A training run's `step-…` folders, oldest first. Half-written ones are never among them."""
     steps = [f for f in Path(folder).glob("step-*") if f.name[5:].isdigit()]
-    return max(steps, key=lambda f: int(f.name[5:]), default=None)
+    return sorted(steps, key=lambda f: int(f.name[5:]))
+
+
+def latest(folder: str | Path) -> Path | None:
+    """The newest `step-…` folder of a training run, or None."""
+    return (numbered(folder) or [None])[-1]
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -79,7 +79,7 @@ class Run:
         files["optimizer.safetensors"] = safetensors.torch.save(tensors)
         files["training.json"] = json.dumps(about, indent=1).encode()
         checkpoint.write_folder(self.out / f"step-{self.step:06d}", files)
-        for old in sorted(self.out.glob("step-*"))[: -self.config.keep]:
+        for old in checkpoint.numbered(self.out)[: -self.config.keep]:
             shutil.rmtree(old, ignore_errors=True)
 
     def clear(self) -> None:
