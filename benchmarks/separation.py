@@ -16,6 +16,7 @@ same for all.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -55,7 +56,7 @@ class Settings:
     lstm_width: int = 256
     width: int = 128  # of the Transformer
     layers: int = 4
-    steps: int = 5_000  # of training, LSTM and Transformer alike
+    steps: int = 4_000  # of training, LSTM and Transformer alike
     batch: int = 32
 
     @classmethod
@@ -164,10 +165,8 @@ def run(name: str, seed: int, settings: Settings, folder: Path) -> None:
     with open(draft, "wb") as file:
         np.savez(file, excess=excess, truth=truth, kinds=kinds, seconds=seconds)
     os.replace(draft, done)
-    total = excess.sum(1).mean()
-    print(
-        f"  {total:.3f} bits a story above {truth.sum(1).mean():.3f}, {seconds:.0f} s", flush=True
-    )
+    total, true = excess.sum(1).mean(), truth.sum(1).mean()
+    print(f"  {total:.3f} bits a story above {true:.3f}, {seconds:.0f} s", flush=True)
 
 
 def over_seeds(values: np.ndarray) -> dict[str, float]:
@@ -212,7 +211,7 @@ def table(settings: Settings, folder: Path) -> dict:
         name: np.stack([cell["excess"] for cell in loaded]) for name, loaded in cells.items()
     }
     pairs = {}
-    for worse, better in zip(MODELS, MODELS[1:], strict=False):
+    for worse, better in itertools.pairwise(MODELS):
         if worse in stacked and better in stacked:
             n = min(len(stacked[worse]), len(stacked[better]))
             difference = summary(stacked[worse][:n] - stacked[better][:n], kinds)
@@ -227,11 +226,6 @@ def table(settings: Settings, folder: Path) -> dict:
         "kinds": kinds,
         "true bits, exact": exact,
         "true bits, of the test stories": summary(truth[None], kinds),
-        "tokens": {
-            "total": int(
-                sum(len(s.tokens) + 1 for s in stories_of(settings, "test", settings.test, 0))
-            )
-        },
         "seeds done": {name: len(loaded) for name, loaded in cells.items()},
         "seconds": {name: [float(c["seconds"]) for c in loaded] for name, loaded in cells.items()},
         "excess": {name: summary(values, kinds) for name, values in stacked.items()},
