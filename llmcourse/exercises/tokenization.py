@@ -78,9 +78,6 @@ def _unordered(words):
     return counts
 
 
-# Merge one pair.
-
-
 def merge_stub(ids, pair, new):
     raise NotImplementedError
 
@@ -236,9 +233,6 @@ def _leftmost_first(ids, ranks):
 
 def _rank_for_id(ids, ranks):
     return [i - 256 if i >= 256 else i for i in encode(ids, ranks)]
-
-
-# Show text as it arrives.
 
 
 def stream_stub(chunks):
