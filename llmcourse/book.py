@@ -1,0 +1,40 @@
+"""Numbers in prose come from the run: `record` prints one and glues it for the text to quote."""
+
+from typing import Any
+
+__all__ = ["record"]
+
+
+class _Text:
+    """Text whose `repr` is itself, so that the book quotes it without quotation marks."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
+    """Print `what: value`, and keep the value as `name` for the prose.
+
+    The prose quotes it as {glue:text}`name`. Without `fmt`, whole numbers get thousands commas,
+    other numbers two decimals, and text stays as it is. Where the book's tools are not installed,
+    the number is printed all the same.
+
+        record("ngram-best", 3, what="best order")   # best order: 3
+    """
+    if not name:
+        raise ValueError("a recorded number needs a name")
+    value = value.item() if hasattr(value, "item") else value
+    if not fmt and isinstance(value, int) and not isinstance(value, bool):
+        fmt = ","
+    elif not fmt and isinstance(value, float):
+        fmt = ".2f"
+    text = format(value, fmt)
+    print(f"{what or name}: {text}")
+    try:
+        from myst_nb import glue
+    except ImportError:
+        return
+    glue(name, _Text(text), display=False)
