@@ -12,7 +12,7 @@ ROWS = (
     ("tales",),
     ("data",),
     ("tokenizers", "attention", "ngram", "hmm", "optim"),
-    ("layers", "gptconfig"),
+    ("layers", "gptconfig", "filters"),
     ("rnn", "gpt", "seq2seq", "moe"),
     ("batches", "checkpoint"),
     ("runs",),
