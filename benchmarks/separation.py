@@ -76,6 +76,26 @@ def rows_of(stories: list, language: str) -> tuple[int, list[list[int]]]:
     return len(index) + 2, [[0, *(index[word] for word in s.tokens), 1] for s in stories]
 
 
+def training_rows(settings: Settings, seed: int, folder: Path) -> list[list[int]]:
+    """The stories of one seed as ids, kept in `folder`: every model reads the same ones."""
+    kept = folder / f"train-{seed}.npz"
+    if not kept.exists():
+        drawn = stories_of(settings, "train", settings.stories, seed=seed)
+        _, rows = rows_of(drawn, settings.language)
+        lengths = np.array([len(row) for row in rows])
+        save(kept, ids=np.concatenate(rows), lengths=lengths)
+    with np.load(kept, allow_pickle=False) as found:
+        return [part.tolist() for part in np.split(found["ids"], found["lengths"].cumsum()[:-1])]
+
+
+def save(path: Path, **arrays) -> None:
+    """Write arrays as a whole or not at all."""
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    with open(draft, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(draft, path)
+
+
 def kinds_of(story) -> tuple[str, ...]:
     """The kind of each token, the end of the story included."""
     kinds = tuple(story.kinds)
@@ -147,8 +167,7 @@ def run(name: str, seed: int, settings: Settings, folder: Path) -> None:
     began = time.perf_counter()
     test = stories_of(settings, "test", settings.test, seed=0)
     vocab, test_rows = rows_of(test, settings.language)
-    drawn = stories_of(settings, "train", settings.stories, seed=seed)
-    _, rows = rows_of(drawn, settings.language)
+    rows = training_rows(settings, seed, folder)
     method = learned if name in ("lstm", "transformer") else counted
     scored = method(name, settings, seed, vocab, rows, test_rows, folder / f"{name}-{seed}")
     kinds = sorted({kind for story in test for kind in kinds_of(story)})
@@ -160,10 +179,7 @@ def run(name: str, seed: int, settings: Settings, folder: Path) -> None:
         np.add.at(truth[i], columns, bits(known))
         np.add.at(excess[i], columns, bits(nats - known))
     seconds = time.perf_counter() - began
-    draft = done.with_suffix(f".{os.getpid()}.tmp")
-    with open(draft, "wb") as file:
-        np.savez(file, excess=excess, truth=truth, kinds=kinds, seconds=seconds)
-    os.replace(draft, done)
+    save(done, excess=excess, truth=truth, kinds=kinds, seconds=seconds)
     total, true = excess.sum(1).mean(), truth.sum(1).mean()
     print(f"  {total:.3f} bits a story above {true:.3f}, {seconds:.0f} s", flush=True)
 
