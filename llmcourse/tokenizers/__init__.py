@@ -7,6 +7,7 @@ from pathlib import Path
 from llmcourse.tokenizers.base import FORMAT, VERSION, StreamDecoder, Tokenizer
 from llmcourse.tokenizers.bpe import BPE, GPT2_PATTERN
 from llmcourse.tokenizers.simple import ByteTokenizer, CharTokenizer
+from llmcourse.tokenizers.words import TalesTokenizer
 
 __all__ = [
     "BPE",
@@ -14,11 +15,14 @@ __all__ = [
     "ByteTokenizer",
     "CharTokenizer",
     "StreamDecoder",
+    "TalesTokenizer",
     "Tokenizer",
     "load",
 ]
 
-_KINDS: dict[str, type[Tokenizer]] = {c.kind: c for c in (BPE, ByteTokenizer, CharTokenizer)}
+_KINDS: dict[str, type[Tokenizer]] = {
+    c.kind: c for c in (BPE, ByteTokenizer, CharTokenizer, TalesTokenizer)
+}
 
 
 def load(path: str | os.PathLike[str]) -> Tokenizer:
