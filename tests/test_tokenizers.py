@@ -24,6 +24,7 @@ from llmcourse.tokenizers import (
     StreamDecoder,
     TalesTokenizer,
     Tokenizer,
+    find_gpt2,
     load,
 )
 from llmcourse.tokenizers import base as base_module
@@ -338,6 +339,22 @@ def test_the_exported_gpt2_is_gpt2(gpt2, tmp_path):
     peer = hf.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for text in [*GPT2_TEXTS, DOCS[:20_000], "a<|endoftext|>b"]:
         assert peer.encode(text).ids == gpt2.encode(text, "all")
+
+
+def test_gpt2_is_found_in_the_data_folder_and_in_the_hub_cache(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "cache_dir", lambda: tmp_path / "none")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("LLMCOURSE_DATA", raising=False)
+    assert find_gpt2() is None
+    snapshot = tmp_path / "models--gpt2" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "vocab.json").symlink_to(shared_data.resolve() / "gpt2_vocab.json")
+    assert find_gpt2() is None  # half of it is not enough
+    (snapshot / "merges.txt").symlink_to(shared_data.resolve() / "gpt2_merges.txt")
+    assert find_gpt2().encode("Hello world") == [15496, 995]
+    monkeypatch.delenv("HF_HUB_CACHE")
+    monkeypatch.setenv("LLMCOURSE_DATA", str(shared_data))
+    assert find_gpt2().vocab_size == 50257
 
 
 def test_gpt2_files_that_do_not_fit_are_refused(tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from llmcourse import data
 from llmcourse.tokenizers.base import FORMAT, VERSION, StreamDecoder, Tokenizer
 from llmcourse.tokenizers.bpe import BPE, GPT2_PATTERN
 from llmcourse.tokenizers.simple import ByteTokenizer, CharTokenizer
@@ -17,6 +18,7 @@ __all__ = [
     "StreamDecoder",
     "TalesTokenizer",
     "Tokenizer",
+    "find_gpt2",
     "load",
 ]
 
@@ -47,3 +49,21 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
         return _KINDS[state["kind"]]._from_state(state)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged: {error!r}") from error
+
+
+def find_gpt2() -> BPE | None:
+    """GPT-2's own tokenizer, if its two files are on this machine; None if not. Asks no network.
+
+    They are looked for as `gpt2_vocab.json` and `gpt2_merges.txt` in `LLMCOURSE_DATA` and in the
+    course's cache, and in the cache that Hugging Face's libraries keep.
+    """
+    files = [data.local("gpt2_vocab.json"), data.local("gpt2_merges.txt")]
+    if all(files):
+        return BPE.from_gpt2(*files)
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    hub = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+    for name in ("models--openai-community--gpt2", "models--gpt2"):
+        for vocab in sorted(hub.glob(f"{name}/snapshots/*/vocab.json")):
+            if (merges := vocab.with_name("merges.txt")).is_file():
+                return BPE.from_gpt2(vocab, merges)
+    return None
