@@ -24,6 +24,7 @@ ROWS = (
     ("exercises", "book"),
     ("widgets",),
     ("sphinxext", "cli"),
+    ("__main__",),
 )
 ROW = {name: i for i, names in enumerate(ROWS) for name in names}
 LONGEST = 400
