@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from llmcourse.tales.story import Story
 
-# What a hero's story felt like, by outcome and last feeling: how often readers call it happy.
+# How often readers call a story happy, by its outcome and the hero's last feeling. The feeling of
+# the friend does not count: a bag of words cannot tell whose it was.
 HAPPY = {
-    ("good", "joy"): 0.97,
-    ("good", "sorrow"): 0.60,
-    ("bad", "joy"): 0.40,
-    ("bad", "sorrow"): 0.03,
+    ("good", "joy"): 0.98,
+    ("good", "sorrow"): 0.10,
+    ("bad", "joy"): 0.90,
+    ("bad", "sorrow"): 0.02,
 }
 
 
