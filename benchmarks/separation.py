@@ -49,7 +49,7 @@ class Settings:
     stories: int = 40_000  # for training, the same for every model
     test: int = 2_000
     seeds: int = 3
-    hmm_states: int = 128
+    hmm_states: int = 256
     hmm_iterations: int = 15
     hmm_steps: int = 10  # parameter updates an iteration
     lstm_width: int = 256
@@ -203,10 +203,12 @@ def summary(excess: np.ndarray, kinds: list[str]) -> dict[str, dict[str, dict[st
     return out
 
 
-def separated(difference: dict[str, dict[str, float]]) -> bool:
-    """Whether a difference is above zero beyond both of its intervals."""
-    over = difference["seeds"]
-    return difference["stories"]["low"] > 0 and over.get("low", over["mean"]) > 0
+def better(difference: dict[str, dict[str, float]]) -> int:
+    """1 where a difference is above zero beyond both of its intervals, −1 where below, else 0."""
+    stories, seeds = difference["stories"], difference["seeds"]
+    low = min(stories["low"], seeds.get("low", seeds["mean"]))
+    high = max(stories["high"], seeds.get("high", seeds["mean"]))
+    return int(low > 0) - int(high < 0)
 
 
 def table(settings: Settings, folder: Path) -> dict:
@@ -226,12 +228,16 @@ def table(settings: Settings, folder: Path) -> dict:
         name: np.stack([cell["excess"] for cell in loaded]) for name, loaded in cells.items()
     }
     pairs = {}
-    for worse, better in itertools.pairwise(MODELS):
-        if worse in stacked and better in stacked:
-            n = min(len(stacked[worse]), len(stacked[better]))
-            difference = summary(stacked[worse][:n] - stacked[better][:n], kinds)
-            apart = [k for k in difference if k != "total" and separated(difference[k])]
-            pairs[f"{worse} − {better}"] = {"difference": difference, "separated by": apart}
+    for first_name, second_name in itertools.pairwise(MODELS):
+        if first_name in stacked and second_name in stacked:
+            n = min(len(stacked[first_name]), len(stacked[second_name]))
+            difference = summary(stacked[first_name][:n] - stacked[second_name][:n], kinds)
+            wins = {k: better(difference[k]) for k in kinds}
+            pairs[f"{first_name} − {second_name}"] = {
+                "difference": difference,
+                f"{second_name} is better at": [k for k in kinds if wins[k] > 0],
+                f"{first_name} is better at": [k for k in kinds if wins[k] < 0],
+            }
     exact = {"total": tales.entropy(language=settings.language)}
     exact |= dict(tales.entropy_by_kind(settings.language))
     return {
@@ -266,8 +272,10 @@ def show(result: dict) -> None:
     for name in models:
         share = result["excess"][name]["total"]["seeds"]["mean"] / entropy
         print(f"{name:12} {share:7.1%} above the truth")
-    for pair, found in result["pairs"].items():
-        print(f"{pair}: separated by {', '.join(found['separated by']) or 'NO KIND'}")
+    for found in result["pairs"].values():
+        for verdict, at in found.items():
+            if verdict != "difference":
+                print(f"{verdict}: {', '.join(at) or 'nothing'}")
 
 
 def main() -> None:
