@@ -137,7 +137,9 @@ EXERCISES = (
         ),
         equivalent_mutants={
             "accept = torch.where(q > 0, p / q, 1.0).clamp(max=1.0) → "
-            "accept = torch.where(q > 0, p / q, 2.0).clamp(max=1.0)": "what q never draws may have any acceptance, and 2 is clamped to 1",
+            "accept = torch.where(q > 0, p / q, 2.0).clamp(max=1.0)": (
+                "what q never draws may have any acceptance, and 2 is clamped to 1"
+            ),
         },
         wrong=(
             Wrong(_above_one, "cannot exceed 1"),
