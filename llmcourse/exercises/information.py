@@ -1,0 +1,410 @@
+"""Exercises of the chapter `math/information`."""
+
+import math
+
+import numpy as np
+
+from llmcourse.exercises.core import Exercise, Wrong, close, expect
+
+__all__ = ["EXERCISES"]
+
+# ---- Kullback-Leibler divergence -------------------------------------------------------------
+
+
+def kl_stub(p, q):
+    raise NotImplementedError
+
+
+def kl(p, q):
+    total = 0.0
+    for a, b in zip(p, q, strict=True):
+        if a > 0:
+            total += a * math.log(a / b) if b > 0 else math.inf
+    return total / math.log(2)
+
+
+def check_kl(answer):
+    p, q = [0.5, 0.3, 0.2], [0.1, 0.3, 0.6]
+    want = sum(a * math.log2(a / b) for a, b in zip(p, q, strict=True))
+    back = sum(b * math.log2(b / a) for a, b in zip(p, q, strict=True))
+    close(
+        answer(p, q),
+        want,
+        f"wrong for p = {p}, q = {q}",
+        suspects={
+            "this is in nats; the exercise asks for bits": want * math.log(2),
+            "p and q are the wrong way round: the mean is taken under p, the first": back,
+            "the sign is lost: a divergence is never negative": -want,
+            "this is the cross-entropy; the entropy of p must be taken away": -sum(
+                a * math.log2(b) for a, b in zip(p, q, strict=True)
+            ),
+        },
+    )
+    close(answer(p, p), 0.0, "a distribution is at distance 0 from itself", atol=1e-12)
+    try:
+        never = answer([0.0, 1.0], [0.5, 0.5])
+    except (ValueError, ZeroDivisionError):
+        never = math.nan
+    close(never, 1.0, "what p never draws costs nothing: 0 log 0 counts as 0")
+    try:
+        forbidden = answer([0.5, 0.5], [1.0, 0.0])
+    except (ValueError, ZeroDivisionError):
+        forbidden = math.nan
+    expect(
+        forbidden == math.inf,
+        "q gives 0 to something that p draws: the divergence should be infinite",
+        expected=math.inf,
+        got=forbidden,
+    )
+    both = answer([0.0, 1.0], [0.0, 1.0])
+    close(both, 0.0, "an outcome that neither allows changes nothing", atol=1e-12)
+
+
+def _kl_nats(p, q):
+    return kl(p, q) * math.log(2)
+
+
+def _kl_reversed(p, q):
+    return kl(q, p)
+
+
+def _kl_cross_entropy(p, q):
+    return sum(-a * math.log2(b) for a, b in zip(p, q, strict=True) if a > 0)
+
+
+def _kl_no_zero(p, q):
+    return sum(a * math.log2(a / b) for a, b in zip(p, q, strict=True))
+
+
+def _kl_skips_forbidden(p, q):
+    return sum(a * math.log2(a / b) for a, b in zip(p, q, strict=True) if a > 0 and b > 0)
+
+
+# ---- bits per byte ---------------------------------------------------------------------------
+
+
+def bits_per_byte_stub(logprobs, text):
+    raise NotImplementedError
+
+
+def bits_per_byte(logprobs, text):
+    return -sum(logprobs) / math.log(2) / len(text.encode("utf-8"))
+
+
+def check_bits_per_byte(answer):
+    text = "naïve 词元"
+    logprobs = [math.log(p) for p in (0.5, 0.1, 0.02)]
+    total = -sum(logprobs)
+    want = total / math.log(2) / len(text.encode())
+    close(
+        answer(logprobs, text),
+        want,
+        f"wrong for the text {text!r} cut into three tokens",
+        suspects={
+            "this is a number of nats: divide by log 2 for bits": want * math.log(2),
+            "this divides by characters; a byte is not a character outside ASCII": total
+            / math.log(2)
+            / len(text),
+            "this divides by tokens, so two tokenizers would not compare": total
+            / math.log(2)
+            / len(logprobs),
+            "the mean over tokens is taken before dividing by the bytes: take the sum": want
+            / len(logprobs),
+            "the sign is lost: log p is negative, a length is not": -want,
+        },
+    )
+    close(answer([math.log(1 / 256)] * 4, "four"), 8.0, "guessing bytes blindly costs 8 bits each")
+
+
+def _bpb_nats(logprobs, text):
+    return -sum(logprobs) / len(text.encode())
+
+
+def _bpb_characters(logprobs, text):
+    return -sum(logprobs) / math.log(2) / len(text)
+
+
+def _bpb_tokens(logprobs, text):
+    return -sum(logprobs) / math.log(2) / len(logprobs)
+
+
+def _bpb_mean(logprobs, text):
+    return -sum(logprobs) / len(logprobs) / math.log(2) / len(text.encode())
+
+
+# ---- mutual information ----------------------------------------------------------------------
+
+
+def mutual_information_stub(joint):
+    raise NotImplementedError
+
+
+def mutual_information(joint):
+    product = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    seen = joint > 0
+    return float((joint[seen] * np.log2(joint[seen] / product[seen])).sum())
+
+
+def check_mutual_information(answer):
+    joint = np.array([[0.3, 0.1, 0.05], [0.05, 0.2, 0.3]])
+    rows, columns = joint.sum(1), joint.sum(0)
+    want = _entropy(rows) + _entropy(columns) - _entropy(joint.ravel())
+    close(
+        answer(joint),
+        want,
+        f"wrong for the joint distribution {joint.tolist()}",
+        suspects={
+            "this is in nats; the exercise asks for bits": want * math.log(2),
+            "this is the entropy of the pair, not what its halves share": _entropy(joint.ravel()),
+            "this is what is left, H(X | Y): take it away from H(X)": _entropy(rows) - want,
+            "this is H(Y | X), what is left of Y: take it away from H(Y)": _entropy(columns) - want,
+            "a row and a column share less than their entropies' sum: subtract the pair's "
+            "entropy": _entropy(rows) + _entropy(columns),
+        },
+    )
+    close(answer(np.outer(rows, columns)), 0.0, "independent variables share nothing", atol=1e-9)
+    copy = answer(np.diag([0.5, 0.25, 0.25]))
+    close(copy, 1.5, "a copy shares all its 1.5 bits; cells of 0 count as 0")
+    close(answer(joint.T), answer(joint), "X tells about Y what Y tells about X: be symmetric")
+
+
+def _entropy(p):
+    p = np.asarray(p)
+    return float(-(p[p > 0] * np.log2(p[p > 0])).sum())
+
+
+def _mi_nats(joint):
+    return mutual_information(joint) * math.log(2)
+
+
+def _mi_conditional(joint):
+    return _entropy(np.asarray(joint).sum(1)) - mutual_information(joint)
+
+
+def _mi_pair(joint):
+    return _entropy(np.asarray(joint).ravel())
+
+
+def _mi_no_zero(joint):
+    joint = np.asarray(joint, dtype=float)
+    product = np.outer(joint.sum(1), joint.sum(0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float((joint * np.log2(joint / product)).sum())
+
+
+# ---- one step of an arithmetic coder ---------------------------------------------------------
+
+
+def narrow_stub(low, high, starts, symbol):
+    raise NotImplementedError
+
+
+def narrow(low, high, starts, symbol):
+    width, total = high - low, starts[-1]
+    new_low = low + width * starts[symbol] // total
+    new_high = low + width * starts[symbol + 1] // total
+    return new_low, new_high
+
+
+def check_narrow(answer):
+    starts = [0, 5, 6, 9, 10]
+    got = answer(0, 1000, starts, 0)
+    expect(
+        tuple(got) != (0, 1000),
+        "the range did not narrow: a symbol of probability 5/10 should keep half of it",
+    )
+    expect(
+        all(isinstance(x, int | np.integer) for x in got),
+        "ends of a range must be whole numbers, or encoder and decoder drift apart: use //",
+        got=got,
+    )
+    for symbol in range(4):
+        want = (100 * starts[symbol], 100 * starts[symbol + 1])
+        got = tuple(answer(0, 1000, starts, symbol))
+        expect(got[0] < got[1], "the range is empty or turned round", expected=want, got=got)
+        expect(
+            got != (want[0], want[1] - 1),
+            "the upper end is one short: ranges are half open, high itself is outside",
+            expected=want,
+            got=got,
+        )
+        expect(
+            got == want,
+            f"wrong for symbol {symbol} of {starts} in the range 0 to 1000",
+            expected=want,
+            got=got,
+        )
+    moved = tuple(answer(7000, 8000, starts, 2))
+    expect(
+        moved != (600, 900),
+        "the new range must lie inside the old one: add low",
+        expected=(7600, 7900),
+        got=moved,
+    )
+    expect(moved == (7600, 7900), "wrong where low is not 0", expected=(7600, 7900), got=moved)
+    ends = [tuple(answer(11, 11 + 997, starts, symbol)) for symbol in range(4)]
+    joined = [11, *(high for _, high in ends)]
+    expect(
+        [low for low, _ in ends] == joined[:-1] and joined[-1] == 1008,
+        "the symbols' ranges must tile the old one with no gap and no overlap, also where the "
+        "division leaves a remainder: multiply first, divide last",
+        expected=[(11, 509), (509, 609), (609, 908), (908, 1008)],
+        got=ends,
+    )
+    big = 2**62
+    expect(
+        tuple(answer(0, big, [0, 1, 3], 1)) == (big // 3, big),
+        "a wide range loses its last digits: floats hold 53 bits, whole numbers all of them",
+    )
+
+
+def _narrow_floats(low, high, starts, symbol):
+    width = high - low
+    return (
+        low + width * starts[symbol] / starts[-1],
+        low + width * starts[symbol + 1] / starts[-1],
+    )
+
+
+def _narrow_closed(low, high, starts, symbol):
+    new_low, new_high = narrow(low, high, starts, symbol)
+    return new_low, new_high - 1
+
+
+def _narrow_from_zero(low, high, starts, symbol):
+    width = high - low
+    return width * starts[symbol] // starts[-1], width * starts[symbol + 1] // starts[-1]
+
+
+def _narrow_divides_first(low, high, starts, symbol):
+    unit = (high - low) // starts[-1]
+    return low + unit * starts[symbol], low + unit * starts[symbol + 1]
+
+
+def _narrow_rounds_through_floats(low, high, starts, symbol):
+    width = high - low
+    return (
+        low + int(width * (starts[symbol] / starts[-1]) + 1e-9),
+        low + int(width * (starts[symbol + 1] / starts[-1]) + 1e-9),
+    )
+
+
+EXERCISES = (
+    Exercise(
+        id="information.kl",
+        title="Kullback-Leibler divergence in bits",
+        stub=kl_stub,
+        solution=kl,
+        check=check_kl,
+        hints=(
+            "The divergence is a mean under p: every outcome counts with weight p(x), and what is "
+            "averaged is how much more surprise q would feel than p. Two kinds of zero need care.",
+            """
+            total = 0
+            for each outcome, with probabilities a (under p) and b (under q):
+                if a is 0: nothing to add
+                if a is above 0 and b is 0: the answer is infinite
+                otherwise add a · log(a / b)
+            turn nats into bits
+            """,
+            """
+            total = 0.0
+            for a, b in zip(p, q, strict=True):
+                if a > 0:
+                    total += ... if b > 0 else math.inf
+            return total / math.log(2)
+            """,
+        ),
+        wrong=(
+            Wrong(_kl_nats, "in nats"),
+            Wrong(_kl_reversed, "wrong way round"),
+            Wrong(_kl_cross_entropy, "cross-entropy"),
+            Wrong(_kl_no_zero, "0 log 0"),
+            Wrong(_kl_skips_forbidden, "should be infinite"),
+        ),
+        equivalent_mutants={
+            "for a, b in zip(p, q, strict=True): → for a, b in zip(p, q, strict=False):": (
+                "both list the same outcomes, so their lengths never differ"
+            ),
+        },
+    ),
+    Exercise(
+        id="information.bits_per_byte",
+        title="Bits per byte of any tokenization",
+        stub=bits_per_byte_stub,
+        solution=bits_per_byte,
+        check=check_bits_per_byte,
+        hints=(
+            "The tokens share one text. Add up what the whole text costs, in bits, and divide by "
+            "something that no tokenizer can change.",
+            """
+            nats = minus the sum of the log-probabilities
+            bits = nats / log 2
+            divide by the number of bytes of the text written as UTF-8
+            """,
+            "return -sum(logprobs) / math.log(2) / len(text.encode(...))",
+        ),
+        wrong=(
+            Wrong(_bpb_nats, "number of nats"),
+            Wrong(_bpb_characters, "divides by characters"),
+            Wrong(_bpb_tokens, "divides by tokens"),
+            Wrong(_bpb_mean, "take the sum"),
+        ),
+    ),
+    Exercise(
+        id="information.mutual_information",
+        title="Mutual information of a table",
+        stub=mutual_information_stub,
+        solution=mutual_information,
+        check=check_mutual_information,
+        hints=(
+            "Compare the table with the table there would be if the two were independent: the "
+            "product of its margins. The divergence of the one from the other is the answer.",
+            """
+            rows = sums over each row, columns = sums over each column
+            product[i, j] = rows[i] · columns[j]
+            where joint is above 0: add joint · log2(joint / product)
+            """,
+            """
+            product = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+            seen = joint > 0
+            return float((joint[seen] * np.log2(...)).sum())
+            """,
+        ),
+        wrong=(
+            Wrong(_mi_nats, "in nats"),
+            Wrong(_mi_conditional, "H(X | Y)"),
+            Wrong(_mi_pair, "entropy of the pair"),
+            Wrong(_mi_no_zero, "cells of 0"),
+        ),
+    ),
+    Exercise(
+        id="information.narrow",
+        title="One step of an arithmetic coder",
+        stub=narrow_stub,
+        solution=narrow,
+        check=check_narrow,
+        hints=(
+            "The old range is a ruler of `high - low` marks. Symbol `s` owns the part of it from "
+            "`starts[s]` to `starts[s + 1]`, counted in `starts[-1]` parts.",
+            """
+            width = high - low, total = the last entry of starts
+            lower end = low + width · starts[symbol] / total, rounded down
+            upper end = the same with starts[symbol + 1]
+            """,
+            """
+            width, total = high - low, starts[-1]
+            new_low = low + width * starts[symbol] // total
+            new_high = ...
+            return new_low, new_high
+            """,
+        ),
+        wrong=(
+            Wrong(_narrow_floats, "whole numbers"),
+            Wrong(_narrow_closed, "one short"),
+            Wrong(_narrow_from_zero, "add low"),
+            Wrong(_narrow_divides_first, "tile the old one"),
+            Wrong(_narrow_rounds_through_floats, "53 bits"),
+        ),
+    ),
+)
