@@ -266,17 +266,16 @@ def train(
             run.seconds += time.perf_counter() - began
             bar.update()
             ends = run.step == config.steps
-            record: dict[str, Any] = {}
-            if run.step % config.log_every == 0 or run.step == 1 or ends:
-                record = {"loss": loss, "norm": norm, "lr": rate}
+            logs = run.step % config.log_every == 0 or run.step == 1 or ends
+            evaluates = ends or (config.eval_every and run.step % config.eval_every == 0)
+            if rank == 0 and (logs or evaluates):
                 bar.set_postfix_str(f"loss {loss:.3f}, {run.tokens / run.seconds:,.0f} tokens/s")
-            if ends or (config.eval_every and run.step % config.eval_every == 0):
-                record |= _evaluate(model, dev, on_eval, run.step) if rank == 0 else {}
-            if rank == 0:
-                if record:
-                    run.log(record)
-                    if on_log is not None:
-                        on_log(history)
-                if ends or (config.checkpoint_every and run.step % config.checkpoint_every == 0):
-                    run.save()
+                found = _evaluate(model, dev, on_eval, run.step) if evaluates else {}
+                run.log({"loss": loss, "norm": norm, "lr": rate, **found})
+                if on_log is not None:
+                    on_log(history)
+            if rank == 0 and (
+                ends or (config.checkpoint_every and run.step % config.checkpoint_every == 0)
+            ):
+                run.save()
     return history

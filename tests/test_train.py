@@ -213,7 +213,7 @@ def test_evaluation_joins_the_log():
     assert seen == [(5, False, False), (10, False, False), (12, False, False)]
     assert history.series("twice") == ([5, 10, 12], [10.0, 20.0, 24.0])
     assert history.series("dev_loss")[0] == [5, 10, 12]
-    assert history.series("loss")[0] == [1, 12]
+    assert history.series("loss")[0] == [1, 5, 10, 12]
     assert history.last("tokens") == 12 * 32
     with pytest.raises(ValueError, match="nothing named"):
         history.last("accuracy")
