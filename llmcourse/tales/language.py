@@ -63,15 +63,14 @@ class Language:
 
     def allowed(self, slot: str, of: str, state: State) -> tuple[int, ...]:
         """The items of a class that may fill a slot here."""
-        everything = range(len(self.grammar.classes[of]))
+        n = len(self.grammar.classes[of])
         for first, second in self.grammar.holdout:
             if slot == second and first in state.bound:
-                kept_out = state.bound[first][1] % len(everything)
-                if self.held_out:
-                    return (kept_out,)
-                return tuple(i for i in everything if i != kept_out)
-        taken = {item for kind, item in state.bound.values() if kind == of and slot.isupper()}
-        return tuple(i for i in everything if i not in taken)
+                kept_out = state.bound[first][1] % n
+                return (kept_out,) if self.held_out else _all_but(n, (kept_out,))
+        if not slot.isupper():
+            return _all_but(n, ())
+        return _all_but(n, tuple([i for kind, i in state.bound.values() if kind == of]))
 
     def after(self, state: State, frame: Frame, fills: Items) -> State:
         """The state once a sentence is spoken."""
@@ -159,6 +158,11 @@ class Language:
 
     def trie(self, e: Element, of: str, allowed: tuple[int, ...]) -> Trie:
         return _trie(self.name, e, of, allowed)
+
+
+@lru_cache(maxsize=4096)
+def _all_but(n: int, taken: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(i for i in range(n) if i not in taken)
 
 
 @lru_cache(maxsize=4096)
@@ -318,7 +322,8 @@ def sample(language: Language, rng: random.Random) -> list[tuple[State, Frame, d
         fills = {}
         for slot, of in language.classes_of(frame, state.decided).items():
             allowed, words = language.allowed(slot, of, state), language.grammar.classes[of]
-            weights = None if words.uniform else [words.weights[i] for i in allowed]
+            # A class from which something was left out has equal weights (see `exact`).
+            weights = None if words.uniform else words.weights
             fills[slot] = (of, rng.choices(allowed, weights)[0])
         sentences.append((state, frame, fills))
         state = language.after(state, frame, fills)
