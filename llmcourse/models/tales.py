@@ -84,7 +84,7 @@ def make(*, steady: int, decay: int, stories: int, runs: Path, out: Path, start:
             model,
             lambda step: batches(first + step),
             config,
-            out=runs / f"decay-{first}",
+            out=runs / f"decay-{first}-{decay}",
             on_log=_say,
         )
     about = {"stories": stories, "steady": steady, "decay": decay, "batch": BATCH, "seed": 0}
