@@ -5,16 +5,6 @@ from typing import Any
 __all__ = ["record"]
 
 
-class _Text:
-    """Text whose `repr` is itself, so that the book quotes it without quotation marks."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
     """Print `what: value`, and keep the value as `name` for the prose.
 
@@ -37,4 +27,5 @@ def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
         from myst_nb import glue
     except ImportError:
         return
-    glue(name, _Text(text), display=False)
+    # A string: anything else the book reads as Python, and "64,267" would become "(64, 267)".
+    glue(name, text, display=False)
