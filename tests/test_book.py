@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
-FURNITURE = {"genindex.html", "search.html", "py-modindex.html", "prf-prf.html"}
+FURNITURE = {"index.html", "genindex.html", "search.html", "py-modindex.html", "prf-prf.html"}
 PAGES = sorted(
     str(p.relative_to(SITE))
     for p in SITE.rglob("*.html")
@@ -79,6 +79,10 @@ def parsed():
 def test_one_heading_and_words_for_every_image(page, parsed):
     assert parsed[page].h1 == 1
     assert not parsed[page].no_alt, "images without alternative text"
+
+
+def test_the_sites_address_leads_to_the_first_page():
+    assert "url=intro.html" in (SITE / "index.html").read_text("utf-8")
 
 
 @pages
