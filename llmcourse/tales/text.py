@@ -85,12 +85,11 @@ def tokenize(text: str, language: str) -> list[str]:
     tokens = _cut(text, language)
     again = detokenize(tokens, language)
     if again != text:
-        at = next(
-            (i for i, (x, y) in enumerate(zip(text, again)) if x != y), min(len(text), len(again))
-        )
+        pairs = enumerate(zip(text, again, strict=False))
+        at = next((i for i, (x, y) in pairs if x != y), min(len(text), len(again)))
+        near = slice(max(0, at - 10), at + 10)
         raise NotATale(
-            f"character {at}: capitals and spaces should read {again[max(0, at - 10) : at + 10]!r}, "
-            f"got {text[max(0, at - 10) : at + 10]!r}"
+            f"character {at}: capitals and spaces should read {again[near]!r}, got {text[near]!r}"
         )
     return tokens
 
