@@ -117,7 +117,7 @@ def check_bits_per_byte(answer):
 
 
 def _bpb_nats(logprobs, text):
-    return -sum(logprobs) / len(text.encode())
+    return bits_per_byte(logprobs, text) * math.log(2)
 
 
 def _bpb_characters(logprobs, text):
@@ -129,7 +129,7 @@ def _bpb_tokens(logprobs, text):
 
 
 def _bpb_mean(logprobs, text):
-    return -sum(logprobs) / len(logprobs) / math.log(2) / len(text.encode())
+    return bits_per_byte(logprobs, text) / len(logprobs)
 
 
 # ---- mutual information ----------------------------------------------------------------------
@@ -210,10 +210,6 @@ def check_narrow(answer):
     starts = [0, 5, 6, 9, 10]
     got = answer(0, 1000, starts, 0)
     expect(
-        tuple(got) != (0, 1000),
-        "the range did not narrow: a symbol of probability 5/10 should keep half of it",
-    )
-    expect(
         all(isinstance(x, int | np.integer) for x in got),
         "ends of a range must be whole numbers, or encoder and decoder drift apart: use //",
         got=got,
@@ -221,7 +217,6 @@ def check_narrow(answer):
     for symbol in range(4):
         want = (100 * starts[symbol], 100 * starts[symbol + 1])
         got = tuple(answer(0, 1000, starts, symbol))
-        expect(got[0] < got[1], "the range is empty or turned round", expected=want, got=got)
         expect(
             got != (want[0], want[1] - 1),
             "the upper end is one short: ranges are half open, high itself is outside",
@@ -259,11 +254,8 @@ def check_narrow(answer):
 
 
 def _narrow_floats(low, high, starts, symbol):
-    width = high - low
-    return (
-        low + width * starts[symbol] / starts[-1],
-        low + width * starts[symbol + 1] / starts[-1],
-    )
+    width, total = high - low, starts[-1]
+    return low + width * starts[symbol] / total, low + width * starts[symbol + 1] / total
 
 
 def _narrow_closed(low, high, starts, symbol):
@@ -272,8 +264,7 @@ def _narrow_closed(low, high, starts, symbol):
 
 
 def _narrow_from_zero(low, high, starts, symbol):
-    width = high - low
-    return width * starts[symbol] // starts[-1], width * starts[symbol + 1] // starts[-1]
+    return narrow(0, high - low, starts, symbol)
 
 
 def _narrow_divides_first(low, high, starts, symbol):
@@ -282,11 +273,8 @@ def _narrow_divides_first(low, high, starts, symbol):
 
 
 def _narrow_rounds_through_floats(low, high, starts, symbol):
-    width = high - low
-    return (
-        low + int(width * (starts[symbol] / starts[-1]) + 1e-9),
-        low + int(width * (starts[symbol + 1] / starts[-1]) + 1e-9),
-    )
+    shares = [starts[symbol + i] / starts[-1] for i in (0, 1)]
+    return tuple(low + int((high - low) * share + 1e-9) for share in shares)
 
 
 EXERCISES = (

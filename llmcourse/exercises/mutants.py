@@ -202,11 +202,9 @@ def _constant(node: ast.Constant, variant: int) -> bool:
     if not isinstance(value, int | float):
         return False
     if isinstance(parent, ast.keyword) and parent.arg in AXES:
-        changes = [0, 1, -1, -2]
-        if changes[variant] == value:
-            return False
-        node.value = changes[variant]
-        return True
+        # Only 0 and 1: a negative name of the same axis would be no fault. (−1 is a minus and 1.)
+        node.value = 0 if value else 1
+        return variant == 0
     changes = [value + 1, value - 1] if isinstance(value, int) else [value * 2 or 1.0]
     if variant >= len(changes):
         return False

@@ -326,7 +326,6 @@ EXERCISES = (
         ),
         equivalent_mutants={
             "counts[h, w] += 1 → counts[h, w] += 2": "each row is divided by its sum",
-            "seen = counts.sum(axis=1) > 0 → seen = counts.sum(axis=-1) > 0": "same axis 1",
             "probs[seen] = counts[seen] / counts[seen].sum(axis=1, keepdims=True) → "
             "probs[seen] = counts[seen] / counts[seen].sum(axis=-1, keepdims=True)": "same axis 1",
         },
