@@ -326,8 +326,6 @@ EXERCISES = (
         ),
         equivalent_mutants={
             "counts[h, w] += 1 → counts[h, w] += 2": "each row is divided by its sum",
-            "probs[seen] = counts[seen] / counts[seen].sum(axis=1, keepdims=True) → "
-            "probs[seen] = counts[seen] / counts[seen].sum(axis=-1, keepdims=True)": "same axis 1",
         },
     ),
     Exercise(
