@@ -202,7 +202,12 @@ def test_serve_takes_the_next_port_and_stops_on_interrupt(elsewhere):
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "llmcourse", "serve", "--folder", ".", "--port", str(port)]
         server = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A test run in the background inherits an ignored SIGINT; a reader's terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             assert server.stdout.readline() == f"Port {port} is taken.\n"
