@@ -13,6 +13,9 @@ export PYTHONUTF8 = 1
 export PYTHONHASHSEED ?= 0
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
+# What a test or a build answers is not the reader's progress.
+$(STAMP)/test-package $(STAMP)/test-notebooks $(STAMP)/book: export LLMCOURSE_PROGRESS = $(CURDIR)/$(STAMP)/progress.json
+
 NOTEBOOKS := $(shell find chapters -name '*.ipynb' -not -path '*/.ipynb_checkpoints/*')
 PROSE     := $(shell find chapters -name '*.md') $(wildcard *.md) references.bib _toc.yml
 PACKAGE   := $(shell find llmcourse -type f -not -path '*/__pycache__/*' -not -name '*.md')

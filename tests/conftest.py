@@ -1,6 +1,7 @@
 """Shapes enforced while testing, one torch thread, and the shared data folder."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ typechecker = beartype(conf=BeartypeConf(is_pep484_tower=True))
 
 # Before any test module imports the package: the hook rewrites modules as they load.
 install_import_hook(CHECKED, "conftest.typechecker")
+# What a test answers is not the reader's progress.
+os.environ["LLMCOURSE_PROGRESS"] = str(Path(tempfile.mkdtemp()) / "progress.json")
 # Two workers share two cores, and one thread makes sums repeat to the bit.
 torch.set_num_threads(1)
 
