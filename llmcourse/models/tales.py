@@ -1,11 +1,11 @@
 """How the shipped model `tales` was made; running this module makes it again.
 
-    python -m llmcourse.models.tales                  some 50 minutes of one core
-    python -m llmcourse.models.tales --steady 20 --decay 10 --stories 400 --out runs/try
+    python -m llmcourse.models.tales        about an hour of one core
+    python -m llmcourse.models.tales --scale 0.01 --stories 400 --runs runs/try --out runs/try/out
 
 The modern form, trained on stories in both languages: first at a steady learning rate, then with
-the rate falling to zero (the falling part is where most of the last per cent is won). Killed, it
-goes on from its last checkpoint. At the end the weights are rounded to int8, and what is written
+the rate falling to zero (where most of the excess goes), then once more from a lower peak. Killed,
+it goes on from its last checkpoint. At the end the weights are rounded to int8, and what is written
 into the checkpoint is measured on the rounded weights: bits a story above the true entropy.
 """
 
@@ -23,12 +23,16 @@ from llmcourse.tokenizers import TalesTokenizer
 from llmcourse.train import StoryBatches, TrainConfig, train
 
 HOME = Path(__file__).parent / "tales"
-FORM = dict(context=256, width=192, layers=3, heads=4)  # with 1,209 words: 1.56 M parameters
+FORM = dict(context=256, width=192, layers=3, heads=4)  # 1.56 M parameters
 STORIES = 60_000  # for training, in each language
 BATCH = 32
-STEADY = dict(steps=4000, lr=4e-3, schedule="constant")
-DECAY = dict(steps=4000, lr=4e-3, schedule="cosine", warmup=0)
 COMMON = dict(optimizer="muon", weight_decay=0.05, log_every=50)
+# Each phase begins with a fresh optimiser, and reads on where the one before it stopped.
+PHASES = {
+    "steady": dict(steps=4000, lr=4e-3, schedule="constant", warmup=100),
+    "decay": dict(steps=4000, lr=4e-3, schedule="cosine", warmup=0),
+    "again": dict(steps=3000, lr=1.5e-3, schedule="cosine", warmup=50),
+}
 
 
 def rows(tokenizer: TalesTokenizer, *, seed: int, n: int, split: str) -> list[list[int]]:
@@ -64,52 +68,51 @@ def measured(model: nn.Module, n: int = 1000) -> dict[str, dict[str, float]]:
     return found
 
 
-def make(
-    *, steady: int, decay: int, stories: int, runs: Path, out: Path, start: int | None = None
-) -> dict:
-    """Train, round, measure, and write to `out`; `start` takes a steady run on disk from there."""
+def phase(
+    model: nn.Module, batches: StoryBatches, name: str, *, first: int, scale: float, runs: Path
+) -> int:
+    """Train through one phase, from batch number `first` on; returns its number of steps."""
+    settings = COMMON | PHASES[name]
+    steps = max(1, round(settings["steps"] * scale))
+    settings |= {"steps": steps, "warmup": min(settings["warmup"], steps)}
+    train(
+        model,
+        lambda step: batches(first + step),
+        TrainConfig(**settings, checkpoint_every=100),
+        out=runs / name,
+        on_log=lambda history: print(history.records[-1], flush=True),
+    )
+    return steps
+
+
+def ship(model: nn.Module, out: Path, about: dict) -> dict:
+    """Round the weights, measure them as they will be read, and write both to `out`."""
+    checkpoint.save(model, out, dtype="int8")
+    about |= {"measured": measured(checkpoint.load(out)), "entropy": tales.entropy()}
+    checkpoint.save(model, out, dtype="int8", extra=about)
+    return about
+
+
+def make(*, scale: float, stories: int, runs: Path, out: Path) -> dict:
+    """The whole recipe; returns what was measured."""
     tokenizer = TalesTokenizer()
     batches = StoryBatches(
         rows(tokenizer, seed=0, n=stories, split="train"), batch=BATCH, seed=0, pad=0
     )
     model = GPT(GPTConfig.modern(vocab_size=tokenizer.vocab_size, **FORM), seed=0)
-    first = steady if start is None else start
-    if start is None:
-        settings = STEADY | COMMON | {"steps": steady, "warmup": min(100, steady)}
-        config = TrainConfig(**settings, checkpoint_every=100, keep=100)
-        train(model, batches, config, out=runs / "steady", on_log=_say)
-    else:
-        checkpoint.load_into(model, runs / "steady" / f"step-{start:06d}")
-    config = TrainConfig(**(DECAY | COMMON | {"steps": decay}), checkpoint_every=100)
-    # The falling part reads on where the steady part stopped, with a fresh optimiser.
-    train(
-        model,
-        lambda step: batches(first + step),
-        config,
-        out=runs / f"decay-{first}-{decay}",
-        on_log=_say,
-    )
-    about = {"stories": stories, "steady": first, "decay": decay, "batch": BATCH, "seed": 0}
-    checkpoint.save(model, out, dtype="int8", extra=about)
-    shipped = checkpoint.load(out)
-    about |= {"measured": measured(shipped), "entropy": tales.entropy()}
-    checkpoint.save(model, out, dtype="int8", extra=about)
-    return about
-
-
-def _say(history) -> None:
-    print(history.records[-1], flush=True)
+    done = 0
+    for name in PHASES:
+        done += phase(model, batches, name, first=done, scale=scale, runs=runs)
+    return ship(model, out, {"stories": stories, "steps": done, "batch": BATCH, "phases": PHASES})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steady", type=int, default=STEADY["steps"])
-    parser.add_argument("--decay", type=int, default=DECAY["steps"])
-    parser.add_argument("--stories", type=int, default=STORIES)
-    parser.add_argument("--start", type=int, help="decay from this step of a steady run on disk")
+    parser.add_argument("--scale", type=float, default=1.0, help="of every phase's steps")
+    parser.add_argument("--stories", type=int, default=STORIES, help="in each language")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "tales")
     parser.add_argument("--out", type=Path, default=HOME)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     given = vars(parser.parse_args())
     torch.set_num_threads(given.pop("threads"))
     print(make(**given))
