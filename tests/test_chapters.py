@@ -119,6 +119,14 @@ def test_names_no_folder_of_one_machine(path):
 
 
 @chapters
+def test_runs_from_any_folder(path):
+    for cell in read(path).cells:
+        if cell.cell_type == "code":
+            found = re.findall(r"""["']\.{1,2}/|\bopen\(["'][^/]|Path\(["'][^/]""", cell.source)
+            assert not found, f"cell {cell.id} depends on the folder it runs in: {found}"
+
+
+@chapters
 def test_is_a_whole_chapter(path):
     code, prose = source(path, "code"), source(path, "markdown")
     found = {
