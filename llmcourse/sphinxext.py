@@ -318,6 +318,15 @@ def add_static(app: Sphinx) -> None:
         app.config.html_static_path.append(str(STATIC))
 
 
+def plain_citations(app: Sphinx, page: str, template: str, context: dict, tree: Any) -> None:
+    """Drop roles that Sphinx gives a list of citations and ARIA does not allow together."""
+    if "citation-list" in context.get("body", ""):
+        body = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
+        context["body"] = body.replace(' role="doc-biblioentry"', "")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives, their nodes for every writer, the style and the script."""
     plain = {name: (ignore, ignore) for name in ("latex", "text", "man", "texinfo")}
@@ -328,6 +337,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("quiz", QuizDirective)
     app.add_directive("answer", AnswerDirective)
     app.connect("builder-inited", add_static)
+    app.connect("html-page-context", plain_citations)
     app.add_css_file("llmcourse-book.css")
     # A classic script on purpose, deferred: a module would not load from file://.
     app.add_js_file("llmcourse-quiz.js", loading_method="defer")
