@@ -55,7 +55,7 @@ class Settings:
     lstm_width: int = 256
     width: int = 128  # of the Transformer
     layers: int = 4
-    steps: int = 4_000  # of training, LSTM and Transformer alike
+    steps: int = 2_500  # of training, LSTM and Transformer alike
     batch: int = 32
 
     @classmethod
