@@ -341,4 +341,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("llmcourse-book.css")
     # A classic script on purpose, deferred: a module would not load from file://.
     app.add_js_file("llmcourse-quiz.js", loading_method="defer")
+    app.add_js_file("llmcourse-math.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
