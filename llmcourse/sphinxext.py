@@ -1,4 +1,5 @@
-"""The book's own directives: `quiz` and `answer`. Add `llmcourse.sphinxext` to the extensions.
+"""The book's own directives: `quiz`, `selftest`, `answer`. Add `llmcourse.sphinxext` to the
+extensions.
 
     ```{quiz} attention
     1. Question?
@@ -8,12 +9,20 @@
          Why it is right.
     ```
 
+    ```{selftest} primer-start
+    1. Question?
+       - [ ] ... as in a quiz, and after the options the section for those who miss it:
+
+       Read: [Shapes](#shapes)
+    ```
+
     ```{answer} attention.sdpa
     `hint("attention.sdpa")` and `solution("attention.sdpa")` help.
     ```
 
-Both work without JavaScript: explanations, hints and solutions unfold. With it, a quiz is chosen
-first and revealed after. A quiz that is malformed and an exercise that is unknown fail the build.
+All work without JavaScript: explanations, hints and solutions unfold. With it, a quiz is chosen
+first and revealed after, and a self-test lists what to read. A quiz that is malformed and an
+exercise that is unknown fail the build.
 """
 
 import re
@@ -44,6 +53,9 @@ WORDS = {
         "score": "{right} of {answered} answered were right at first choice; {left} to go.",
         "done": "{right} of {answered} right at first choice.",
         "again": "Start again",
+        "missed": "If you missed it, read",
+        "start": "Read first:",
+        "none": "Nothing missed: go on to the next chapter.",
         "hint1": "Hint 1: the idea",
         "hint2": "Hint 2: pseudocode",
         "hint3": "Hint 3: nearly the code",
@@ -59,6 +71,9 @@ WORDS = {
         "score": "已答 {answered} 题，首选正确 {right} 题，还有 {left} 题。",
         "done": "{answered} 题中首选正确 {right} 题。",
         "again": "重新开始",
+        "missed": "答错请读",
+        "start": "请先读：",
+        "none": "全部答对：可直接进入下一章。",
         "hint1": "提示一：思路",
         "hint2": "提示二：伪代码",
         "hint3": "提示三：接近代码",
@@ -82,14 +97,16 @@ class Question:
     line: int
     text: Lines = field(default_factory=list)
     options: list[Option] = field(default_factory=list)
+    read: Lines = field(default_factory=list)  # a self-test's section to read
 
 
-def parse_quiz(lines: list[str]) -> list[Question]:
-    """Questions of a quiz's content.
+def parse_quiz(lines: list[str], *, selftest: bool = False) -> list[Question]:
+    """Questions of a quiz's content, or of a self-test's, each of which names what to read.
 
     Raises:
-        ValueError: not five questions; a question without text, with fewer than two options, or
-            without exactly one right; an option without text or explanation; a stray line.
+        ValueError: not five questions (a self-test: fewer); a question without text, with fewer
+            than two options, or without exactly one right; an option without text or explanation;
+            a section to read that is missing, or stands in a quiz; a stray line.
     """
     questions: list[Question] = []
     fenced = False
@@ -102,16 +119,23 @@ def parse_quiz(lines: list[str]) -> list[Question]:
             questions.append(Question(number, [(number, numbered[2])]))
         elif not fenced and option and questions:
             questions[-1].options.append(Option(option[1] != " ", option[2].strip(), number))
+        elif not fenced and questions and re.match(r"\s*Read: \S", line):
+            questions[-1].read.append((number, line.strip().removeprefix("Read: ")))
         elif questions:
             last = questions[-1]
             (last.options[-1].why if last.options else last.text).append((number, line))
             fenced ^= line.strip().startswith(("```", "~~~"))
         elif line.strip():
             raise ValueError(f"text before the first question: {line.strip()!r}")
-    if len(questions) != QUESTIONS:
+    if selftest and len(questions) < QUESTIONS:
+        raise ValueError(f"a self-test has {QUESTIONS} questions or more, got {len(questions)}")
+    if not selftest and len(questions) != QUESTIONS:
         raise ValueError(f"a quiz has {QUESTIONS} questions, got {len(questions)}")
     for index, question in enumerate(questions, 1):
         _validate(f"question {index}", question)
+        if len(question.read) != selftest:
+            rule = "names one section to read" if selftest else "of a quiz names no section to read"
+            raise ValueError(f"question {index} {rule}, got {len(question.read)}")
     return questions
 
 
@@ -142,6 +166,10 @@ class quiz_option(nodes.General, nodes.Element):
     """First child a container with the option's text, second one with its explanation."""
 
 
+class quiz_read(nodes.General, nodes.Element):
+    """What to read for those who missed a self-test's question: a container."""
+
+
 class fold(nodes.General, nodes.Element):
     """Content that unfolds under the title in `title`."""
 
@@ -169,12 +197,14 @@ class _Directive(SphinxDirective):
 class QuizDirective(_Directive):
     """Five questions, chosen and then revealed."""
 
+    selftest = False
+
     def run(self) -> list[nodes.Node]:
         name = directives.unchanged(self.arguments[0])
         if not re.fullmatch(r"[a-z0-9-]+", name):
             raise self.error(f"a quiz's name is lower-case letters, digits and '-', got {name!r}")
         try:
-            questions = parse_quiz(list(self.content))
+            questions = parse_quiz(list(self.content), selftest=self.selftest)
         except ValueError as error:
             raise self.error(f"quiz {name!r}: {error}") from None
         node = quiz(name=name, key=f"{self.env.docname}:{name}")
@@ -189,9 +219,19 @@ class QuizDirective(_Directive):
                 choice += self._parse([(option.line, option.text)])
                 choice += self._parse(option.why)
                 asked += choice
+            for line in question.read:
+                section = quiz_read()
+                section += self._parse([line])
+                asked += section
             node += asked
         self.set_source_info(node)
         return [node]
+
+
+class SelftestDirective(QuizDirective):
+    """Questions before a chapter, each with the section to read for those who miss it."""
+
+    selftest = True
 
 
 class AnswerDirective(_Directive):
@@ -250,7 +290,10 @@ def visit_quiz(writer: Any, node: quiz) -> None:
     said = words(writer.builder.config)
     labels = " ".join(
         f'data-{key}="{_attribute(writer, said[key])}"'
-        for key in ("right", "wrong", "check", "choose", "yours", "score", "done", "again")
+        for key in (
+            *("right", "wrong", "check", "choose", "yours", "score", "done", "again"),
+            *(("start", "none") if node.next_node(quiz_read) else ()),
+        )
     )
     key = _attribute(writer, node["key"])
     writer.body.append(f'<div class="quiz" data-quiz="{key}" {labels}>\n')
@@ -300,6 +343,14 @@ def visit_option(writer: Any, node: quiz_option) -> None:
     raise nodes.SkipNode
 
 
+def visit_read(writer: Any, node: quiz_read) -> None:
+    said = writer.encode(words(writer.builder.config)["missed"])
+    writer.body.append(f'<p class="quiz-read">{said} <span>')
+    _phrase(writer, node.children[0])
+    writer.body.append("</span></p>\n")
+    raise nodes.SkipNode
+
+
 def visit_fold(writer: Any, node: fold) -> None:
     title = writer.encode(node["title"])
     writer.body.append(f'<details class="fold"><summary>{title}</summary>\n')
@@ -333,8 +384,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(quiz, html=(visit_quiz, depart_quiz), **plain)
     app.add_node(quiz_question, html=(visit_question, ignore), **plain)
     app.add_node(quiz_option, html=(visit_option, ignore), **plain)
+    app.add_node(quiz_read, html=(visit_read, ignore), **plain)
     app.add_node(fold, html=(visit_fold, depart_fold), **plain)
     app.add_directive("quiz", QuizDirective)
+    app.add_directive("selftest", SelftestDirective)
     app.add_directive("answer", AnswerDirective)
     app.connect("builder-inited", add_static)
     app.connect("html-page-context", plain_citations)

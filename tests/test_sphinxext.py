@@ -29,6 +29,11 @@ QUESTION = """\
      One of them is right.
 """
 GOOD = "".join(QUESTION.replace("{n}", str(n)) for n in range(1, 6))
+READ = "\n\n   Read: [Part {n}](#part-{n})\n"
+SELFTEST = "".join(
+    QUESTION.rstrip("\n").replace("{n}", str(n)) + READ.replace("{n}", str(min(n, 2)))
+    for n in range(1, 7)
+)
 PAGE = f"""\
 # A page
 
@@ -40,6 +45,10 @@ Which one?
 ```````{{quiz}} demo
 {GOOD}
 ```````
+
+## Part 1
+
+## Part 2
 
 ```{{answer}} page.double
 Ask `hint("page.double")`.
@@ -91,6 +100,25 @@ def test_a_malformed_quiz_is_refused(old, new, text):
         parse_quiz(GOOD.replace(old, new, 1).splitlines())
 
 
+def test_a_selftest_names_what_to_read():
+    questions = parse_quiz(SELFTEST.splitlines(), selftest=True)
+    assert len(questions) == 6
+    assert [text for _, text in questions[1].read] == ["[Part 2](#part-2)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "selftest", "said"),
+    [
+        (GOOD, True, "question 1 names one section to read, got 0"),
+        (SELFTEST.split("6. What")[0], False, "question 1 of a quiz names no section"),
+        (SELFTEST.split("5. What")[0], True, "a self-test has 5 questions or more, got 4"),
+    ],
+)
+def test_a_malformed_selftest_is_refused(text, selftest, said):
+    with pytest.raises(ValueError, match=said):
+        parse_quiz(text.splitlines(), selftest=selftest)
+
+
 @pytest.mark.parametrize("count", [0, 4])
 def test_a_quiz_has_five_questions(count):
     lines = "".join(QUESTION.replace("{n}", str(n)) for n in range(1, count + 1)).splitlines()
@@ -109,6 +137,7 @@ def project(tmp_path_factory):
         "import llmcourse.exercises\n"
         f"llmcourse.exercises.__path__.append({str(root / 'extra')!r})\n"
         "project, version, copyright = 'demo', '1', 'us'\n"
+        "myst_heading_anchors = 3\n"
         "extensions = ['myst_parser', 'llmcourse.sphinxext']\n"
         "myst_enable_extensions = ['dollarmath', 'colon_fence']\n"
         "exclude_patterns = ['out*', 'extra']\n"
@@ -181,6 +210,20 @@ def test_mistakes_fail_the_build_and_say_where(project):
         "the nearest are page.double",
     ):
         assert re.search(rf"index\.md:\d+: .*{said}", done.stderr), done.stderr
+
+
+@pytest.fixture(scope="module")
+def selftest(project):
+    text = PAGE.replace("{quiz} demo", "{selftest} demo").replace(GOOD, SELFTEST)
+    done, out = project(text=text)
+    assert done.returncode == 0, done.stderr
+    return out / "index.html"
+
+
+def test_a_selftest_without_script_names_its_sections(selftest):
+    text = selftest.read_text()
+    assert text.count('<p class="quiz-read">If you missed it, read') == 6
+    assert 'href="#part-2"' in text and "data-start=" in text
 
 
 # In a browser
@@ -303,6 +346,27 @@ def test_works_from_a_file(browser, built):
     question(tab, 1).get_by_role("radio").nth(1).check()
     question(tab, 1).get_by_role("button", name="Check").click()
     assert tab.locator(".is-answered").count() == 1
+    context.close()
+
+
+def test_a_selftest_says_where_to_start(browser, selftest):
+    context = browser.new_context(offline=True)
+    context.set_default_timeout(5000)
+    tab = context.new_page()
+    tab.goto(selftest.as_uri(), wait_until="domcontentloaded")
+    for number in range(1, 7):
+        assert not question(tab, number).locator(".quiz-read").is_visible()
+        question(tab, number).get_by_role("radio").nth(int(number < 4)).check()
+        question(tab, number).get_by_role("button", name="Check").click()
+        assert question(tab, number).locator(".quiz-read").is_visible() == (number >= 4)
+    # Questions 4 to 6 were missed; all three name one section, which is listed once.
+    assert tab.locator(".quiz-reading a").all_inner_texts() == ["Part 2"]
+    tab.get_by_role("button", name="Start again").click()
+    assert tab.locator(".quiz-reading").inner_text() == ""
+    for number in range(1, 7):
+        question(tab, number).get_by_role("radio").nth(1).check()
+        question(tab, number).get_by_role("button", name="Check").click()
+    assert "Nothing missed" in tab.locator(".quiz-reading").inner_text()
     context.close()
 
 

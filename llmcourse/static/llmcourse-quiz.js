@@ -42,7 +42,9 @@
     const foot = make("div", "quiz-foot");
     const score = make("p", "quiz-score");
     const again = make("button", "quiz-again", say.again);
+    const reading = make("div", "quiz-reading");
     score.setAttribute("role", "status");
+    reading.setAttribute("role", "status");
     again.type = "button";
     again.addEventListener("click", () => {
       for (const item of questions) item.forget();
@@ -52,6 +54,7 @@
     });
     foot.append(score, again);
     quiz.append(foot);
+    if (say.start) quiz.append(reading);
     quiz.classList.add("is-live");
     count();
 
@@ -64,6 +67,23 @@
         .replace("{right}", right)
         .replace("{answered}", done.length)
         .replace("{left}", left);
+      if (say.start) recommend(done);
+    }
+
+    // A self-test: the sections of the questions missed so far, each once, in their order.
+    function recommend(done) {
+      const missed = done.filter((item) => !item.first()).flatMap((item) => item.read());
+      const links = [...new Map(missed.map((link) => [link.getAttribute("href"), link])).values()];
+      const list = make("ul", "");
+      for (const link of links) {
+        const item = make("li", "");
+        item.append(link.cloneNode(true));
+        list.append(item);
+      }
+      const finished = done.length === questions.length;
+      reading.replaceChildren();
+      if (links.length) reading.append(make("p", "", say.start), list);
+      else if (finished) reading.append(make("p", "", say.none));
     }
 
     function question(field) {
@@ -131,6 +151,9 @@
           return field.classList.contains("is-answered")
             ? field.querySelector(".is-chosen").dataset.answer === "true"
             : null;
+        },
+        read() {
+          return [...field.querySelectorAll(".quiz-read a")];
         },
         forget() {
           delete answers[id];
