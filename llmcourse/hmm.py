@@ -1,9 +1,9 @@
 """A hidden Markov model of discrete tokens.
 
 A hidden state s follows a chain and each state emits one token: p(x, s) = π(s₁) b(x₁|s₁)
-Π a(sₜ|sₜ₋₁) b(xₜ|sₜ). Summing over the states takes time T·K² and not Kᵀ. Questions about one
-sequence are answered in log space, as in the textbook; many are counted in batches of scaled
-probabilities, where a step is one matrix product. Rabiner (1989).
+Π a(sₜ|sₜ₋₁) b(xₜ|sₜ). Summing over the states takes time T·J² and not Jᵀ. Questions about one
+sequence are answered here in log space, as in the textbook; many are counted in batches by
+`trellis`. Rabiner (1989).
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from llmcourse import metrics
+from llmcourse import metrics, ragged, trellis
 
 __all__ = ["HMM"]
 
@@ -24,13 +24,14 @@ AT_ONCE = 2**24  # forward probabilities held for one batch: 128 MiB in float64
 class HMM:
     """`states` hidden states over `vocab` tokens; a random start breaks their symmetry.
 
-    Parameters are the tensors `start` (K,), `transition` (K, K) with rows "from", and
-    `emission` (K, V); rows sum to one and may be set. `prior` is the pseudo-count added to every
-    expected count when fitting (a Dirichlet prior, zero for maximum likelihood), which keeps an
-    unseen token possible. An end is not modelled: give sequences an end token.
+    Parameters are the tensors `start` (J,), `transition` (J, J) with rows "from", and
+    `emission` (J, V). They may be set: rows must be probabilities that sum to one. `prior` is the
+    pseudo-count added to every expected count when fitting (a Dirichlet prior, zero for maximum
+    likelihood), which keeps an unseen token possible. An end is not modelled: give sequences an
+    end token.
 
     Raises:
-        ValueError: a size below one, or a negative prior.
+        ValueError: a size below one, a negative prior, or parameters that are no probabilities.
     """
 
     def __init__(
@@ -53,15 +54,35 @@ class HMM:
         def rows(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=generator, dtype=dtype).softmax(-1)
 
-        self.start: Float[Tensor, " K"] = rows(states)
-        self.transition: Float[Tensor, "K K"] = rows(states, states)
-        self.emission: Float[Tensor, "K V"] = rows(states, vocab)
+        self.start: Float[Tensor, " J"] = rows(states)
+        self.transition: Float[Tensor, "J J"] = rows(states, states)
+        self.emission: Float[Tensor, "J V"] = rows(states, vocab)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("start", "transition", "emission"):
+            value = self._probabilities(name, value)
+        super().__setattr__(name, value)
+
+    def _probabilities(self, name: str, value: Any) -> Tensor:
+        value = torch.as_tensor(value, dtype=self.dtype)
+        J, V = self.states, self.vocab
+        shape = {"start": (J,), "transition": (J, J), "emission": (J, V)}[name]
+        if value.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}")
+        if not bool((value >= 0).all()):  # NaN is refused here too
+            raise ValueError(f"{name} must hold probabilities, got {float(value.min())}")
+        off = (value.sum(-1) - 1).abs()
+        if float(off.max()) > 1e-3:
+            row = f" {int(off.argmax())}" if value.ndim == 2 else ""
+            total = float(value.sum(-1).flatten()[int(off.argmax())])
+            raise ValueError(f"each row of {name} must sum to 1, row{row} sums to {total:g}")
+        return value
 
     # ---- one sequence, in log space ----------------------------------------------------------
 
-    def forward(self, ids: Any) -> Float[Tensor, "T K"]:
+    def forward(self, ids: Any) -> Float[Tensor, "T J"]:
         """log α: the log-probability of the tokens so far, ending in each state."""
-        emit = self._log_emission(ids)  # (T, K)
+        emit = self._log_emission(ids)  # (T, J)
         log_a = self.transition.log()
         alpha = [self.start.log() + emit[0]]
         for e in emit[1:]:
@@ -69,7 +90,7 @@ class HMM:
             alpha.append(e + (alpha[-1][:, None] + log_a).logsumexp(0))
         return torch.stack(alpha)
 
-    def backward(self, ids: Any) -> Float[Tensor, "T K"]:
+    def backward(self, ids: Any) -> Float[Tensor, "T J"]:
         """log β: the log-probability of the tokens still to come, given each state now."""
         emit = self._log_emission(ids)
         log_a = self.transition.log()
@@ -79,7 +100,7 @@ class HMM:
             beta.append((log_a + e + beta[-1]).logsumexp(1))
         return torch.stack(beta[::-1])
 
-    def posterior(self, ids: Any) -> Float[Tensor, "T K"]:
+    def posterior(self, ids: Any) -> Float[Tensor, "T J"]:
         """The probability of each state at each position, given the whole sequence."""
         log = self.forward(ids) + self.backward(ids)
         return (log - log.logsumexp(1, keepdim=True)).exp()
@@ -128,12 +149,32 @@ class HMM:
         """
         sequences = self._sequences(data)
         out = [np.empty(0)] * len(sequences)
-        for rows, x, lengths in self._batches(sequences):
-            _, scale = self._scaled_forward(x)
+        for rows, x, lengths, _ in self._batches(sequences):
+            _, scale = trellis.forward(*self._parameters, x)
             nats = -scale.double().log().numpy()
             for b, i in enumerate(rows):
                 out[i] = nats[: lengths[b], b]
         return np.concatenate(out)
+
+    def decode(self, data: Any, *, by: str = "path") -> list[Int[np.ndarray, " T"]]:
+        """A state for each token of each sequence: what `viterbi` gives, or `posterior`'s largest.
+
+        By "path" the states are the likeliest together, by "token" each is the likeliest by
+        itself, and fewest are expected to be wrong.
+
+        Raises:
+            ValueError: `by` is neither, or a sequence has probability zero.
+        """
+        if by not in ("path", "token"):
+            raise ValueError(f"by must be 'path' or 'token', got {by!r}")
+        sequences = self._sequences(data)
+        out = [np.empty(0, dtype=np.int64)] * len(sequences)
+        best = trellis.best_path if by == "path" else trellis.best_states
+        for rows, x, lengths, live in self._batches(sequences):
+            states = best(*self._parameters, x, live)
+            for b, i in enumerate(rows):
+                out[i] = states[: lengths[b], b].numpy()
+        return out
 
     def logprob(self, data: Any) -> float:
         """Log-probability of a sequence (or the sum over many), in nats."""
@@ -202,46 +243,13 @@ class HMM:
 
     def _expect(self, sequences: list[Tensor]) -> tuple[float, Tensor, Tensor, Tensor]:
         """Surprise in nats, and the expected counts of starts, moves and emissions."""
-        first, moves, emits = self._zeros()
-        nats = 0.0
-        for _, x, lengths in self._batches(sequences):
-            alpha, scale = self._scaled_forward(x)  # (T, B, K), (T, B)
-            live = torch.arange(len(x))[:, None] < lengths  # (T, B)
-            scale = torch.where(live, scale, 1.0)
-            if not bool((scale > 0).all()):
-                raise ValueError("a sequence has probability zero under the present parameters")
-            nats -= float(scale.double().log().sum())
-            beta = torch.ones_like(alpha[0])
-            emits_by_token = self.emission.T.contiguous()  # gathering rows is the fast way round
-            for t in reversed(range(len(x))):
-                gamma = alpha[t] * beta * live[t, :, None]
-                emits.index_add_(0, x[t], gamma)
-                if t == 0:
-                    first += gamma.sum(0)
-                    break
-                to = emits_by_token[x[t]] * beta / scale[t, :, None]
-                moves += alpha[t - 1].T @ (to * live[t, :, None])
-                # A sequence that ended before t starts its backward pass at its own end.
-                beta = torch.where(live[t, :, None], to @ self.transition.T, 1.0)
-        return nats, first, moves * self.transition, emits
-
-    def _scaled_forward(
-        self, x: Int[Tensor, "T B"]
-    ) -> tuple[Float[Tensor, "T B K"], Float[Tensor, "T B"]]:
-        """Filtered states p(s_t | x_≤t) and each token's probability p(x_t | x_<t)."""
-        emits_by_token = self.emission.T.contiguous()
-        alpha = torch.empty(*x.shape, self.states, dtype=self.dtype)
-        scale = torch.ones(x.shape, dtype=self.dtype)
-        state = self.start.expand(x.shape[1], -1)
-        for t, ids in enumerate(x):
-            predicted = state if t == 0 else state @ self.transition
-            joint = predicted * emits_by_token[ids]
-            scale[t] = joint.sum(-1)
-            # An impossible token tells nothing of the state: pass over it.
-            possible = scale[t, :, None] > 0
-            state = torch.where(possible, joint / scale[t, :, None], predicted)
-            alpha[t] = state
-        return alpha, scale
+        nats, (first, moves, emits) = 0.0, self._zeros()
+        for _, x, _, live in self._batches(sequences):
+            lost, *counts = trellis.expected_counts(*self._parameters, x, live)
+            nats += lost
+            for total, count in zip((first, moves, emits), counts, strict=True):
+                total += count
+        return nats, first, moves, emits
 
     def _maximise(self, first: Tensor, moves: Tensor, emits: Tensor) -> None:
         def normalised(counts: Tensor) -> Tensor:
@@ -254,38 +262,24 @@ class HMM:
         self.emission = normalised(emits.T)
 
     def _zeros(self) -> tuple[Tensor, Tensor, Tensor]:
-        K, V = self.states, self.vocab
-        return tuple(torch.zeros(*shape, dtype=self.dtype) for shape in ((K,), (K, K), (V, K)))
+        J, V = self.states, self.vocab
+        return tuple(torch.zeros(*shape, dtype=self.dtype) for shape in ((J,), (J, J), (V, J)))
+
+    @property
+    def _parameters(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.start, self.transition, self.emission
 
     def _batches(
         self, sequences: list[Tensor]
-    ) -> Iterator[tuple[list[int], Int[Tensor, "T B"], Int[Tensor, " B"]]]:
-        """Sequences of like length together, padded: their numbers, tokens (T, B), lengths."""
-        lengths = [len(s) for s in sequences]
-        order = sorted((i for i, n in enumerate(lengths) if n), key=lambda i: -lengths[i])
-        while order:
-            size = max(1, min(512, AT_ONCE // (lengths[order[0]] * self.states)))
-            rows, order = order[:size], order[size:]
-            padded = torch.nn.utils.rnn.pad_sequence([sequences[i] for i in rows])
-            yield rows, padded, torch.tensor([lengths[i] for i in rows])
+    ) -> Iterator[tuple[list[int], Int[Tensor, "T B"], Int[Tensor, " B"], Bool[Tensor, "T B"]]]:
+        for rows, x, lengths in ragged.batches(sequences, at_once=AT_ONCE // self.states):
+            yield rows, x, lengths, torch.arange(len(x))[:, None] < lengths
 
-    def _log_emission(self, ids: Any) -> Float[Tensor, "T K"]:
+    def _log_emission(self, ids: Any) -> Float[Tensor, "T J"]:
         (x,) = self._sequences(ids)
         if not len(x):
             raise ValueError("need at least one token, got an empty sequence")
         return self.emission.log().T[x]
 
     def _sequences(self, data: Any, limit: int | None = None) -> list[Tensor]:
-        """Ids as a list of tensors: one for a flat sequence, one each for many; all in range."""
-        limit = self.vocab if limit is None else limit
-        many = len(data) > 0 and np.ndim(data[0]) == 1
-        out = []
-        for s in data if many else [data]:
-            ids = torch.as_tensor(s)
-            if ids.ndim != 1 or (len(ids) and ids.dtype.is_floating_point):
-                raise TypeError(f"ids must be integers in one or many flat lists, got {ids.dtype}")
-            if len(ids) and (int(ids.min()) < 0 or int(ids.max()) >= limit):
-                worst = int(ids.min() if ids.min() < 0 else ids.max())
-                raise ValueError(f"ids must lie in 0..{limit - 1}, got {worst}")
-            out.append(ids.long())
-        return out
+        return ragged.sequences(data, limit=self.vocab if limit is None else limit)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from llmcourse.hmm import HMM
 
-K, V = 3, 4
+J, V = 3, 4
 ids = st.lists(st.integers(0, V - 1), min_size=1, max_size=6)
 
 
 def every_path(model, x):
-    """p(x, s) for all K^T paths: the definition."""
+    """p(x, s) for all J^T paths: the definition."""
     out = {}
     for path in itertools.product(range(model.states), repeat=len(x)):
         p = model.start[path[0]] * model.emission[path[0], x[0]]
@@ -43,7 +43,7 @@ def data(seed=0, n=8, longest=9):
 @settings(max_examples=30, deadline=None)
 @given(x=ids, seed=st.integers(0, 5))
 def test_dynamic_programs_equal_the_sum_over_paths(x, seed):
-    model = HMM(states=K, vocab=V, seed=seed)
+    model = HMM(states=J, vocab=V, seed=seed)
     paths = every_path(model, x)
     total = sum(paths.values())
     assert float(model.forward(x)[-1].logsumexp(0)) == pytest.approx(math.log(total))
@@ -53,7 +53,7 @@ def test_dynamic_programs_equal_the_sum_over_paths(x, seed):
     path, logp = model.viterbi(x)
     assert logp == pytest.approx(math.log(max(paths.values())))
     assert paths[tuple(path)] == pytest.approx(math.exp(logp))
-    posterior = np.zeros((len(x), K))
+    posterior = np.zeros((len(x), J))
     for path, p in paths.items():
         posterior[np.arange(len(x)), list(path)] += p / total
     np.testing.assert_allclose(model.posterior(x).numpy(), posterior, atol=1e-12)
@@ -62,7 +62,7 @@ def test_dynamic_programs_equal_the_sum_over_paths(x, seed):
 @settings(max_examples=20, deadline=None)
 @given(context=st.lists(st.integers(0, V - 1), max_size=6))
 def test_next_probs_sum_to_one_and_agree_with_token_nats(context):
-    model = HMM(states=K, vocab=V, seed=1)
+    model = HMM(states=J, vocab=V, seed=1)
     p = model.next_probs(context)
     assert p.sum() == pytest.approx(1)
     last = [model.token_nats([*context, w])[-1] for w in range(V)]
@@ -70,14 +70,14 @@ def test_next_probs_sum_to_one_and_agree_with_token_nats(context):
 
 
 def test_probabilities_of_all_sequences_of_a_length_sum_to_one():
-    model = HMM(states=K, vocab=V)
+    model = HMM(states=J, vocab=V)
     every = [list(x) for x in itertools.product(range(V), repeat=4)]
     nats = model.token_nats(every).reshape(-1, 4).sum(1)
     assert np.exp(-nats).sum() == pytest.approx(1)
 
 
 def test_equal_to_hmmlearn():
-    model, sequences = HMM(states=K, vocab=V, seed=2), data()
+    model, sequences = HMM(states=J, vocab=V, seed=2), data()
     other = peer(model)
     joined, lengths = np.concatenate(sequences)[:, None], [len(s) for s in sequences]
     assert model.logprob(sequences) == pytest.approx(other.score(joined, lengths))
@@ -88,7 +88,7 @@ def test_equal_to_hmmlearn():
 
 
 def test_baum_welch_equals_hmmlearn_after_three_steps():
-    model, sequences = HMM(states=K, vocab=V, seed=3, prior=0), data(1, n=20)
+    model, sequences = HMM(states=J, vocab=V, seed=3, prior=0), data(1, n=20)
     other = peer(model)
     other.n_iter, other.tol = 3, -math.inf
     other.fit(np.concatenate(sequences)[:, None], [len(s) for s in sequences])
@@ -99,8 +99,8 @@ def test_baum_welch_equals_hmmlearn_after_three_steps():
 
 
 def test_expected_counts_equal_the_sum_over_paths():
-    model, sequences = HMM(states=K, vocab=V, seed=4), data(2, n=4, longest=5)
-    first, moves, emits = torch.zeros(K), torch.zeros(K, K), torch.zeros(V, K)
+    model, sequences = HMM(states=J, vocab=V, seed=4), data(2, n=4, longest=5)
+    first, moves, emits = torch.zeros(J), torch.zeros(J, J), torch.zeros(V, J)
     for x in sequences:
         paths = every_path(model, x)
         for path, p in paths.items():
@@ -118,13 +118,13 @@ def test_expected_counts_equal_the_sum_over_paths():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_em_never_lowers_the_likelihood(seed):
-    history = HMM(states=K, vocab=V, seed=seed, prior=0).fit(data(seed, n=15), iterations=25)
+    history = HMM(states=J, vocab=V, seed=seed, prior=0).fit(data(seed, n=15), iterations=25)
     assert all(b <= a + 1e-12 for a, b in itertools.pairwise(history))
     assert history[-1] < history[0]
 
 
 def test_em_with_a_prior_never_lowers_the_posterior():
-    model, sequences = HMM(states=K, vocab=V, prior=0.3), data(5, n=10)
+    model, sequences = HMM(states=J, vocab=V, prior=0.3), data(5, n=10)
 
     def objective():
         parameters = (model.start, model.transition, model.emission)
@@ -170,7 +170,7 @@ def test_stepwise_em_gets_as_far_in_fewer_passes():
 
 
 def test_float32_batches_agree_with_float64():
-    double, single = HMM(states=K, vocab=V), HMM(states=K, vocab=V, dtype=torch.float32)
+    double, single = HMM(states=J, vocab=V), HMM(states=J, vocab=V, dtype=torch.float32)
     for name in ("start", "transition", "emission"):
         setattr(single, name, getattr(double, name).float())
     long = data(0, n=5, longest=200)
@@ -178,7 +178,7 @@ def test_float32_batches_agree_with_float64():
 
 
 def test_order_and_empty_sequences_keep_their_places():
-    model, sequences = HMM(states=K, vocab=V), [[1], [], [2, 3, 0], [0, 1]]
+    model, sequences = HMM(states=J, vocab=V), [[1], [], [2, 3, 0], [0, 1]]
     apart = np.concatenate([model.token_nats(s) for s in sequences if s])
     np.testing.assert_allclose(model.token_nats(sequences), apart)
     assert len(model.token_nats([])) == 0
@@ -215,9 +215,46 @@ def test_an_impossible_token_is_infinitely_surprising():
 )
 def test_bad_input_gives_rule_and_value(call, rule):
     with pytest.raises(ValueError, match=rule):
-        call(HMM(states=K, vocab=V))
+        call(HMM(states=J, vocab=V))
 
 
 def test_what_is_no_id_is_refused():
     with pytest.raises(TypeError, match="integers"):
-        HMM(states=K, vocab=V).token_nats([0.5])
+        HMM(states=J, vocab=V).token_nats([0.5])
+
+
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.lists(st.integers(0, 9), min_size=1, max_size=6), seed=st.integers(0, 5))
+def test_decoding_many_equals_decoding_one(lengths, seed):
+    model, rng = HMM(states=J, vocab=V, seed=seed), np.random.default_rng(seed)
+    sequences = [rng.integers(0, V, n).tolist() for n in lengths]
+    paths, tokens = model.decode(sequences), model.decode(sequences, by="token")
+    for x, path, states in zip(sequences, paths, tokens, strict=True):
+        assert len(path) == len(states) == len(x)
+        if x:
+            assert path.tolist() == model.viterbi(x)[0]
+            assert states.tolist() == model.posterior(x).argmax(1).tolist()
+
+
+def test_a_path_that_cannot_be_has_no_decoding():
+    model = true_model()
+    model.emission = torch.tensor([[0.5, 0.5, 0.0]] * 2)
+    for by in ("path", "token"):
+        with pytest.raises(ValueError, match="probability zero"):
+            model.decode([[0, 1], [0, 2]], by=by)
+
+
+def test_parameters_must_be_probabilities():
+    model = HMM(states=2, vocab=3)
+    with pytest.raises(ValueError, match="each row of transition must sum to 1, row 1 sums to 0"):
+        model.transition = torch.tensor([[0.5, 0.5], [0.0, 0.0]])
+    with pytest.raises(ValueError, match=r"emission must have shape \(2, 3\), got \(2, 2\)"):
+        model.emission = torch.eye(2)
+    with pytest.raises(ValueError, match=r"must hold probabilities, got -0\.5"):
+        model.start = torch.tensor([1.5, -0.5])
+    with pytest.raises(ValueError, match="must hold probabilities"):
+        model.start = torch.tensor([math.nan, 1.0])
+    model.start = torch.tensor([1.0, 0.0])
+    assert model.start.dtype == torch.float64
+    with pytest.raises(ValueError, match="'path' or 'token', got 'best'"):
+        model.decode([0], by="best")
