@@ -1,10 +1,11 @@
 """The separation table: what each class of model can and cannot learn of the tales.
 
 For each kind of choice: its true bits a story, and the bits above the truth (excess) of a
-unigram, a Kneser-Ney trigram, a hidden Markov model, an LSTM and a Transformer, all given the
-same stories. The excess of a token is log p(token | before) − log q(token | before), with p the
-language itself; summed over a story, end included, and averaged over held-out stories, it
-estimates the Kullback-Leibler divergence from p to q, and it splits by kind exactly.
+unigram, a Kneser-Ney trigram, a hidden Markov model, a feed-forward network, an LSTM and a
+Transformer, all given the same stories. The excess of a token is
+log p(token | before) − log q(token | before), with p the language itself; summed over a story,
+end included, and averaged over held-out stories, it estimates the Kullback-Leibler divergence
+from p to q, and it splits by kind exactly.
 
     python -m benchmarks.separation                          everything not yet done, then the table
     python -m benchmarks.separation --model lstm --seed 0    one cell, resumed where it stopped
@@ -29,6 +30,7 @@ import torch
 
 import llmcourse
 from llmcourse import evaluate, tales
+from llmcourse.feedforward import FeedForward, FeedForwardConfig
 from llmcourse.gpt import GPT, GPTConfig
 from llmcourse.hmm import HMM
 from llmcourse.metrics import bits
@@ -36,7 +38,8 @@ from llmcourse.ngram import NGram
 from llmcourse.rnn import LSTM, RNNConfig
 from llmcourse.train import StoryBatches, TrainConfig, train
 
-MODELS = ("unigram", "trigram", "hmm", "lstm", "transformer")
+MODELS = ("unigram", "trigram", "hmm", "feedforward", "lstm", "transformer")
+NETWORKS = MODELS[3:]
 RESULT = Path(llmcourse.__file__).parent / "results" / "separation.json"
 END = "end"  # the kind of the end of a story, where the language names none
 
@@ -55,14 +58,19 @@ class Settings:
     lstm_width: int = 256
     width: int = 128  # of the Transformer
     layers: int = 4
-    steps: int = 2_500  # of training, LSTM and Transformer alike
+    steps: int = 2_500  # of training, the three networks alike
     batch: int = 32
+    # Five words of context, the most that Bengio et al. (2003) report: enough for what is near,
+    # too few to reach the sentence before. The sizes give it about the LSTM's parameters.
+    ff_order: int = 6
+    ff_width: int = 128
+    ff_hidden: int = 512
 
     @classmethod
     def quick(cls, language: str) -> "Settings":
         return cls(
             language=language, stories=400, test=100, hmm_states=16, hmm_iterations=4, hmm_steps=2,
-            lstm_width=64, width=64, layers=2, steps=60, batch=16,
+            lstm_width=64, width=64, layers=2, steps=60, batch=16, ff_width=32, ff_hidden=64,
         )  # fmt: skip
 
 
@@ -86,6 +94,15 @@ def training_rows(settings: Settings, seed: int, folder: Path) -> list[list[int]
         save(kept, ids=np.concatenate(rows), lengths=lengths)
     with np.load(kept, allow_pickle=False) as found:
         return [part.tolist() for part in np.split(found["ids"], found["lengths"].cumsum()[:-1])]
+
+
+def fits(noted: dict, settings: Settings) -> bool:
+    """Whether cells made with the noted settings belong in this table.
+
+    A setting that the note lacks is younger than its cells: none of them can have used it.
+    """
+    now = asdict(settings)
+    return all(key in now and now[key] == value for key, value in noted.items())
 
 
 def save(path: Path, **arrays) -> None:
@@ -133,6 +150,14 @@ def learned(name: str, settings: Settings, seed: int, vocab: int, rows, test_row
     """The same for a network: trained by gradient, resumed from its checkpoints."""
     if name == "lstm":
         model = LSTM(RNNConfig(vocab_size=vocab, width=settings.lstm_width), seed=seed)
+    elif name == "feedforward":
+        form = FeedForwardConfig(
+            vocab_size=vocab,
+            order=settings.ff_order,
+            width=settings.ff_width,
+            hidden=settings.ff_hidden,
+        )
+        model = FeedForward(form, seed=seed)
     else:
         longest = max(len(row) for row in rows + test_rows)
         config = GPTConfig.modern(
@@ -168,7 +193,7 @@ def run(name: str, seed: int, settings: Settings, folder: Path) -> None:
     test = stories_of(settings, "test", settings.test, seed=0)
     vocab, test_rows = rows_of(test, settings.language)
     rows = training_rows(settings, seed, folder)
-    method = learned if name in ("lstm", "transformer") else counted
+    method = learned if name in NETWORKS else counted
     scored = method(name, settings, seed, vocab, rows, test_rows, folder / f"{name}-{seed}")
     kinds = sorted({kind for story in test for kind in kinds_of(story)})
     excess = np.zeros((len(test), len(kinds)))
@@ -296,7 +321,7 @@ def main() -> None:
     folder = Path("runs") / "separation" / f"{settings.language}-{size}"
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "settings.json"
-    if note.exists() and json.loads(note.read_text()) != asdict(settings):
+    if note.exists() and not fits(json.loads(note.read_text()), settings):
         raise SystemExit(f"{folder} was made with other settings: move it away, or use them")
     note.write_text(json.dumps(asdict(settings), indent=1))
     if not arguments.table:

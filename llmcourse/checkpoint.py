@@ -39,10 +39,11 @@ __all__ = [
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 SCALE = ".scale"  # an int8 matrix `w` is stored with its row scales beside it, as `w.scale`
-# A checkpoint names its model; only these are built. Strings, so that neither is imported idly.
+# A checkpoint names its model; only these are built. Strings, so that none is imported idly.
 KINDS = {
     "GPT": ("llmcourse.gpt", "GPT", "GPTConfig"),
     "LSTM": ("llmcourse.rnn", "LSTM", "RNNConfig"),
+    "FeedForward": ("llmcourse.feedforward", "FeedForward", "FeedForwardConfig"),
 }
 
 
