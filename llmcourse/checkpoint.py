@@ -43,6 +43,7 @@ SCALE = ".scale"  # an int8 matrix `w` is stored with its row scales beside it, 
 KINDS = {
     "GPT": ("llmcourse.gpt", "GPT", "GPTConfig"),
     "LSTM": ("llmcourse.rnn", "LSTM", "RNNConfig"),
+    "RNN": ("llmcourse.rnn", "RNN", "RNNConfig"),
     "FeedForward": ("llmcourse.feedforward", "FeedForward", "FeedForwardConfig"),
 }
 

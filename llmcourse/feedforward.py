@@ -34,7 +34,7 @@ class FeedForwardConfig:
     vocab_size: int
     order: int = 6  # n as in n-gram: the word predicted and the n − 1 before it
     width: int = 64  # of a word's vector, D
-    hidden: int = 256  # units of the hidden layer, H
+    hidden: int = 256  # units of the hidden layer, M
     direct: bool = False  # also a linear path from the vectors to the logits
 
     def __post_init__(self) -> None:
@@ -63,7 +63,7 @@ def windows(x: Float[Tensor, "B T D"], n: int) -> Float[Tensor, "B T nD"]:
 class FeedForward(nn.Module):
     """A language model that sees the last `order − 1` words: ids in, logits of the next out.
 
-    With x the vectors of those words end to end, logits = U tanh(H x + d) + b, plus W x where the
+    With v the vectors of those words end to end, logits = U tanh(W v + b) + c, plus F v where the
     config asks for the direct path. Any length may be read; the weights depend on `config` and
     `seed` alone.
     """
@@ -73,9 +73,9 @@ class FeedForward(nn.Module):
         self.config = config
         V, D, n = config.vocab_size, config.width, config.order - 1
         self.embed = layers.Embedding(V, D)
-        self.hidden = layers.Linear(n * D, config.hidden)  # H and d
-        self.out = layers.Linear(config.hidden, V)  # U and b
-        self.direct = layers.Linear(n * D, V, bias=False) if config.direct else None  # W
+        self.hidden = layers.Linear(n * D, config.hidden)  # W and b
+        self.out = layers.Linear(config.hidden, V)  # U and c
+        self.direct = layers.Linear(n * D, V, bias=False) if config.direct else None  # F
         self.initialise(torch.Generator().manual_seed(seed))
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""A recurrent language model: an LSTM whose step is in plain sight.
+"""Recurrent language models, Elman's and the LSTM, whose steps are in plain sight.
 
 Example:
     >>> model = LSTM(RNNConfig(vocab_size=10, width=8), seed=0)
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from llmcourse import layers
 
-__all__ = ["LSTM", "LSTMState", "RNNConfig", "lstm_step"]
+__all__ = ["LSTM", "RNN", "LSTMState", "RNNConfig", "lstm_step", "rnn_step"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,20 @@ class RNNConfig:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+
+
+def rnn_step(
+    x: Float[Tensor, "B D"],
+    h: Float[Tensor, "B H"],
+    w_x: Float[Tensor, "H D"],
+    w_h: Float[Tensor, "H H"],
+    bias: Float[Tensor, " H"],
+) -> Float[Tensor, "B H"]:
+    """One step of a simple recurrent network: the new hidden state, tanh(W_x x + W_h h + b).
+
+    Elman (1990).
+    """
+    return (x @ w_x.T + h @ w_h.T + bias).tanh()
 
 
 def lstm_step(
@@ -73,35 +87,114 @@ class LSTMState:
     used: int = 0  # tokens read
 
 
-class LSTM(nn.Module):
-    """A language model whose memory has a fixed size: ids in, logits of the next token out.
+class _Recurrent(nn.Module):
+    """What the two models share: tables in and out, the start, steps in plain sight."""
 
-    Any length may be read. The weights depend on `config` and `seed` alone.
-    """
+    carried: int  # how many vectors a step hands on: h, or h and c
 
-    def __init__(self, config: RNNConfig, seed: int = 0) -> None:
+    def __init__(self, config: RNNConfig, core: type[nn.RNNBase], seed: int) -> None:
         super().__init__()
         self.config = config
         D = config.width
         self.embed = layers.Embedding(config.vocab_size, D)
         with torch.random.fork_rng(devices=[]):  # torch draws weights that we then replace
             between = config.dropout if config.layers > 1 else 0.0
-            self.lstm = nn.LSTM(D, D, config.layers, batch_first=True, dropout=between)
+            name = core.__name__.lower()
+            self.add_module(name, core(D, D, config.layers, batch_first=True, dropout=between))
+        self.core_name = name
         self.head = None if config.tied else layers.Linear(D, config.vocab_size, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         self.initialise(torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights afresh; a forget gate starts open (Jozefowicz et al., 2015)."""
+        """Draw all weights afresh; an LSTM's forget gate starts open (Jozefowicz et al., 2015)."""
         D = self.config.width
         for name, p in self.named_parameters():
             if p.ndim == 2:
                 p.normal_(0, D**-0.5, generator=generator)
             else:
                 p.zero_()
-            if "bias_ih" in name:
+            if "bias_ih" in name and self.core_name == "lstm":
                 p[D : 2 * D] = 1.0
+
+    def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        """A layer's W_x, W_h and bias; torch keeps the bias as two that are added."""
+        core = self.get_submodule(self.core_name)
+        w_x, w_h, b_x, b_h = (getattr(core, f"{name}_l{layer}") for name in _NAMES)
+        return w_x, w_h, b_x + b_h
+
+    @torch.no_grad()
+    def unroll(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """The same logits one step at a time: the definition, beside torch's fast path."""
+        x = self.embed_ids(ids)
+        for n in range(self.config.layers):
+            state = (x.new_zeros(len(ids), self.config.width),) * self.carried
+            outputs = []
+            for t in range(ids.shape[1]):
+                state = self.step(x[:, t], state, n)
+                outputs.append(state[0])
+            x = torch.stack(outputs, dim=1)
+        return self.unembed(x)
+
+    def embed_ids(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Token vectors, at the unit scale the gates want: as logits' weights they are small."""
+        layers.check_ids(ids, self.config.vocab_size)
+        return self.embed(ids) * self.config.width**0.5
+
+    def unembed(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch V"]:
+        """One logit for each token of the vocabulary."""
+        return F.linear(x, self.embed.weight if self.head is None else self.head.weight)
+
+    def parameter_count(self) -> int:
+        """All weights, shared ones once."""
+        return sum(p.numel() for p in self.parameters())
+
+
+class RNN(_Recurrent):
+    """A language model with one state of fixed size, rewritten at each step (Elman, 1990).
+
+    The weights depend on `config` and `seed` alone.
+    """
+
+    carried = 1
+
+    def __init__(self, config: RNNConfig, seed: int = 0) -> None:
+        super().__init__(config, nn.RNN, seed)
+
+    def step(self, x: Tensor, state: tuple[Tensor], layer: int) -> tuple[Tensor]:
+        """One step of one layer."""
+        return (rnn_step(x, *state, *self.weights(layer)),)
+
+    def forward(
+        self, ids: Int[Tensor, "B T"], targets: Int[Tensor, "B T"] | None = None
+    ) -> tuple[Float[Tensor, "B T V"], Float[Tensor, ""] | None]:
+        """Logits at every position, and the mean loss in nats where there are targets.
+
+        Targets of −100 do not count.
+
+        Raises:
+            ValueError: an id is not in the vocabulary, or no target counts.
+        """
+        x, _ = self.rnn(self.dropout(self.embed_ids(ids)))
+        logits = self.unembed(self.dropout(x))
+        return logits, None if targets is None else _loss(logits, targets)
+
+
+class LSTM(_Recurrent):
+    """A language model whose memory has a fixed size: ids in, logits of the next token out.
+
+    Any length may be read. The weights depend on `config` and `seed` alone.
+    """
+
+    carried = 2
+
+    def __init__(self, config: RNNConfig, seed: int = 0) -> None:
+        super().__init__(config, nn.LSTM, seed)
+
+    def step(self, x: Tensor, state: tuple[Tensor, Tensor], layer: int) -> tuple[Tensor, Tensor]:
+        """One step of one layer."""
+        return lstm_step(x, *state, *self.weights(layer))
 
     def forward(
         self,
@@ -124,38 +217,11 @@ class LSTM(nn.Module):
         logits = self.unembed(self.dropout(x))
         return logits, None if targets is None else _loss(logits, targets)
 
-    @torch.no_grad()
-    def unroll(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """The same logits one step at a time: the definition, beside torch's fast path."""
-        x = self.embed_ids(ids)
-        for n in range(self.config.layers):
-            w_x, w_h, b_x, b_h = (getattr(self.lstm, f"{name}_l{n}") for name in _NAMES)
-            h = c = x.new_zeros(len(ids), self.config.width)
-            outputs = []
-            for t in range(ids.shape[1]):
-                h, c = lstm_step(x[:, t], h, c, w_x, w_h, b_x + b_h)
-                outputs.append(h)
-            x = torch.stack(outputs, dim=1)
-        return self.unembed(x)
-
-    def embed_ids(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Token vectors, at the unit scale the gates want: as logits' weights they are small."""
-        layers.check_ids(ids, self.config.vocab_size)
-        return self.embed(ids) * self.config.width**0.5
-
-    def unembed(self, x: Float[Tensor, "*batch D"]) -> Float[Tensor, "*batch V"]:
-        """One logit for each token of the vocabulary."""
-        return F.linear(x, self.embed.weight if self.head is None else self.head.weight)
-
     def cache(self, batch: int = 1) -> LSTMState:
         """The state before anything is read: zeros."""
         weight = self.embed.weight
         zeros = weight.new_zeros(self.config.layers, batch, self.config.width)
         return LSTMState(zeros, zeros.clone())
-
-    def parameter_count(self) -> int:
-        """All weights, shared ones once."""
-        return sum(p.numel() for p in self.parameters())
 
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

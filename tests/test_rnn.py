@@ -1,4 +1,4 @@
-"""The LSTM in plain sight is torch's, and its face is the GPT's."""
+"""RNN and LSTM in plain sight are torch's, and their face is the GPT's."""
 
 import doctest
 import math
@@ -7,12 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from llmcourse import rnn
-from llmcourse.rnn import LSTM, RNNConfig, lstm_step
+from llmcourse import checkpoint, rnn
+from llmcourse.rnn import LSTM, RNN, RNNConfig, lstm_step, rnn_step
 
 
-def small(**options):
-    return LSTM(RNNConfig(vocab_size=13, width=8, **options), seed=0).eval()
+def small(kind=LSTM, **options):
+    return kind(RNNConfig(vocab_size=13, width=8, **options), seed=0).eval()
+
+
+both = pytest.mark.parametrize("kind", [RNN, LSTM])
 
 
 def ids(batch=3, length=6, seed=0):
@@ -27,10 +30,19 @@ def test_a_step_agrees_with_torch():
     torch.testing.assert_close(ours, cell(x, (h, c)))
 
 
+def test_a_simple_step_agrees_with_torch():
+    cell = nn.RNNCell(5, 7).double()
+    g = torch.Generator().manual_seed(0)
+    x, h = (torch.randn(4, n, generator=g, dtype=torch.float64) for n in (5, 7))
+    ours = rnn_step(x, h, cell.weight_ih, cell.weight_hh, cell.bias_ih + cell.bias_hh)
+    torch.testing.assert_close(ours, cell(x, h))
+
+
+@both
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("tied", [True, False])
-def test_unrolled_steps_equal_the_fast_path(layers, tied):
-    model = small(layers=layers, tied=tied).double()
+def test_unrolled_steps_equal_the_fast_path(kind, layers, tied):
+    model = small(kind, layers=layers, tied=tied).double()
     torch.testing.assert_close(model.unroll(ids()), model(ids())[0])
 
 
@@ -42,16 +54,18 @@ def test_reading_in_pieces_equals_reading_at_once():
     assert cache.used == 6
 
 
-def test_causal():
-    model, x = small(), ids()
+@both
+def test_causal(kind):
+    model, x = small(kind), ids()
     changed = x.clone()
     changed[:, 4] = (x[:, 4] + 1) % 13
     a, b = model(x)[0], model(changed)[0]
     assert torch.equal(a[:, :4], b[:, :4]) and not torch.equal(a[:, 4:], b[:, 4:])
 
 
-def test_ignored_targets_do_not_count():
-    model, x = small(), ids()
+@both
+def test_ignored_targets_do_not_count(kind):
+    model, x = small(kind), ids()
     y = x.roll(-1, 1)
     y[:, 3:] = -100
     logits, loss = model(x, y)
@@ -77,6 +91,7 @@ def test_parameters_by_formula_and_a_start_at_uniform():
     V, D, L = 13, 8, 2
     model = small(layers=L)
     assert model.parameter_count() == V * D + L * (8 * D * D + 8 * D)
+    assert small(RNN, layers=L).parameter_count() == V * D + L * (2 * D * D + 2 * D)
     loss = model(ids(), ids(seed=1))[1].detach()
     assert float(loss) == pytest.approx(math.log(V), abs=0.3)
 
@@ -112,10 +127,28 @@ def test_it_remembers_what_no_trigram_can():
     assert right.float().mean() > 0.98
 
 
-def test_gradients_flow_to_every_weight():
-    model = small(layers=2, tied=False)
+@both
+def test_gradients_flow_to_every_weight(kind):
+    model = small(kind, layers=2, tied=False)
     model(ids(), ids(seed=1))[1].backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@both
+def test_kept_and_opened_again(kind, tmp_path):
+    model = small(kind, layers=2)
+    checkpoint.save(model, tmp_path / "kept")
+    again = checkpoint.load(tmp_path / "kept")
+    assert type(again) is kind and torch.equal(again(ids())[0], model(ids())[0])
+
+
+def test_parameters_keep_their_names():
+    """A checkpoint written before must open after."""
+    first = {name.split(".")[0] for name, _ in small(tied=False).named_parameters()}
+    assert first == {"embed", "lstm", "head"}
+    assert [name for name, _ in small(RNN).named_parameters()][:2] == [
+        "embed.weight", "rnn.weight_ih_l0",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -126,6 +159,8 @@ def test_gradients_flow_to_every_weight():
         (lambda: RNNConfig(vocab_size=5, dropout=1.0), r"in \[0, 1\), got 1.0"),
         (lambda: small()(torch.tensor([[13]])), "got 13"),
         (lambda: small().unroll(torch.tensor([[-1]])), "got -1"),
+        (lambda: small(RNN)(torch.tensor([[13]])), "got 13"),
+        (lambda: small(RNN)(ids(), torch.full_like(ids(), -100)), "no target counts"),
         (lambda: small()(ids(), torch.full_like(ids(), -100)), "no target counts"),
     ],
 )
