@@ -22,19 +22,35 @@ def forward(
     start: Start, transition: Transition, emission: Emission, x: Tokens
 ) -> tuple[Float[Tensor, "T B J"], Float[Tensor, "T B"]]:
     """Filtered states p(s_t | x_≤t) and each token's probability p(x_t | x_<t)."""
-    emits_by_token = emission.T.contiguous()  # gathering rows is the fast way round
-    alpha = torch.empty(*x.shape, len(start), dtype=start.dtype)
+    emitted = emission.T.contiguous()[x]  # (T, B, J): gathering rows is the fast way round
+    alpha = torch.empty_like(emitted)
     scale = torch.ones(x.shape, dtype=start.dtype)
     state = start.expand(x.shape[1], -1)
-    for t, ids in enumerate(x):
+    for t in range(len(x)):
         predicted = state if t == 0 else state @ transition
-        joint = predicted * emits_by_token[ids]
+        joint = predicted * emitted[t]
         scale[t] = joint.sum(-1)
         # An impossible token tells nothing of the state: pass over it.
         possible = scale[t, :, None] > 0
         state = torch.where(possible, joint / scale[t, :, None], predicted)
         alpha[t] = state
     return alpha, scale
+
+
+def _backward(
+    transition: Transition, emission: Emission, x: Tokens, live: Live, scale: Float[Tensor, "T B"]
+) -> tuple[Float[Tensor, "T B J"], Float[Tensor, "T B J"]]:
+    """beta, scaled so that alpha · beta is the posterior, and what each t passes back to t − 1."""
+    scale = torch.where(live, scale, 1.0)
+    if not bool((scale > 0).all()):
+        raise ValueError(IMPOSSIBLE)
+    passed = emission.T.contiguous()[x] * (live / scale)[:, :, None]
+    beta = torch.ones_like(passed)
+    for t in range(len(x) - 1, 0, -1):
+        passed[t] *= beta[t]
+        # A sequence that ended before t starts its backward pass at its own end.
+        beta[t - 1] = torch.where(live[t, :, None], passed[t] @ transition.T, 1.0)
+    return beta, passed
 
 
 def expected_counts(
@@ -46,22 +62,13 @@ def expected_counts(
         ValueError: a sequence that the parameters forbid.
     """
     alpha, scale = forward(start, transition, emission, x)
-    scale = torch.where(live, scale, 1.0)
-    if not bool((scale > 0).all()):
-        raise ValueError(IMPOSSIBLE)
-    emits_by_token = emission.T.contiguous()
-    moves, emits = torch.zeros_like(transition), torch.zeros_like(emits_by_token)
-    beta = torch.ones_like(alpha[0])
-    for t in reversed(range(len(x))):
-        gamma = alpha[t] * beta * live[t, :, None]
-        emits.index_add_(0, x[t], gamma)
-        if t == 0:
-            break
-        to = emits_by_token[x[t]] * beta / scale[t, :, None]
-        moves += alpha[t - 1].T @ (to * live[t, :, None])
-        # A sequence that ended before t starts its backward pass at its own end.
-        beta = torch.where(live[t, :, None], to @ transition.T, 1.0)
-    return -float(scale.double().log().sum()), gamma.sum(0), moves * transition, emits
+    beta, passed = _backward(transition, emission, x, live, scale)
+    gamma = alpha * beta * live[:, :, None]
+    J = len(start)
+    moves = alpha[:-1].reshape(-1, J).T @ passed[1:].reshape(-1, J) * transition
+    emits = emission.new_zeros(emission.T.shape).index_add_(0, x.flatten(), gamma.reshape(-1, J))
+    nats = -float(torch.where(live, scale, 1.0).double().log().sum())
+    return nats, gamma[0].sum(0), moves, emits
 
 
 def best_states(
@@ -73,15 +80,8 @@ def best_states(
         ValueError: a sequence that the parameters forbid.
     """
     alpha, scale = forward(start, transition, emission, x)
-    scale = torch.where(live, scale, 1.0)
-    if not bool((scale > 0).all()):
-        raise ValueError(IMPOSSIBLE)
-    beta, best, emits_by_token = torch.ones_like(alpha[0]), torch.empty_like(x), emission.T
-    for t in reversed(range(len(x))):
-        best[t] = (alpha[t] * beta).argmax(1)
-        back = (emits_by_token[x[t]] * beta / scale[t, :, None]) @ transition.T
-        beta = torch.where(live[t, :, None], back, 1.0)
-    return best
+    beta, _ = _backward(transition, emission, x, live, scale)
+    return (alpha * beta).argmax(-1)
 
 
 def best_path(
