@@ -48,6 +48,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # Letters whose sounds are taken for each other most.
 ALIKE = ("aeiouy", "bpdtgk", "fvszcx", "mnl", "rwhjq")
 SILENT = "·"  # what is heard of a mark
+WIDEST = 2048  # a beam that finds nothing at this width gives up
 
 
 def spoken(token: str) -> bool:
@@ -268,7 +269,7 @@ class GPTReader:
         self._read(self.ids[torch.from_numpy(np.maximum(words, 0))][:, None])
 
 
-# ---- the decoder -----------------------------------------------------------------------------------
+# ---- the decoder ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,9 +321,11 @@ def decode(
 ) -> list[Found]:
     """The likeliest texts behind each row of heard words, by beam search over all rows at once.
 
+    A row whose hypotheses all turn out impossible is searched again with a wider beam.
+
     Raises:
-        ValueError: a beam below one, a negative weight, nothing heard in a row, or a row that no
-            text of these words explains.
+        ValueError: a beam below one, a negative weight, nothing heard in a row, a word heard that
+            none of `words` sounds like, or a row that no text of these words explains.
 
     >>> words = ["pat", "bat"]
     >>> decode([["bat"]], Channel(), words, FlatReader(words))[0].best
@@ -337,6 +340,10 @@ def decode(
     order = sorted(range(len(heard)), key=lambda i: -len(heard[i]))  # longest first
     lengths = [len(heard[i]) for i in order]
     evidence = [channel.evidence(heard[i], words) for i in order]
+    for i, table in zip(order, evidence, strict=True):
+        deaf = np.flatnonzero(~np.isfinite(table).any(axis=1))
+        if len(deaf):
+            raise ValueError(f"no word sounds like {heard[i][deaf[0]]!r} (row {i}, word {deaf[0]})")
     out: list[Found | None] = [None] * len(heard)
     alive = len(order)
     scores = np.full((alive, beam), -np.inf)
@@ -348,7 +355,7 @@ def decode(
         ended = sum(n == t for n in lengths[:alive])
         for s in range(alive - ended, alive):
             rows = slice(s * beam, (s + 1) * beam)
-            out[order[s]] = _close(words, paths[s], scores[s] + logs[rows, -1], order[s])
+            out[order[s]] = _close(words, paths[s], scores[s] + logs[rows, -1])
         alive -= ended
         if not alive:
             break
@@ -367,6 +374,14 @@ def decode(
             parents[s] += s * beam
         scores = scores[:alive]
         reader.advance(parents.ravel(), chosen.ravel())
+    lost = [i for i, found in enumerate(out) if found is None]
+    if lost and beam >= WIDEST:
+        raise ValueError(f"no text of these words was found for row {lost[0]}, at beam {beam}")
+    if lost:
+        again = [heard[i] for i in lost]
+        wider = decode(again, channel, words, reader, weight=weight, beam=4 * beam)
+        for i, found in zip(lost, wider, strict=True):
+            out[i] = found
     return [found for found in out if found is not None]
 
 
@@ -393,12 +408,10 @@ def _weighted(logs: np.ndarray, weight: float) -> np.ndarray:
     return logs if weight == 1 else np.where(np.isneginf(logs), -np.inf, weight * logs)
 
 
-def _close(words: Sequence[str], paths: np.ndarray, scores: np.ndarray, row: int) -> Found:
+def _close(words: Sequence[str], paths: np.ndarray, scores: np.ndarray) -> Found | None:
     keep = np.flatnonzero(np.isfinite(scores))
-    if not len(keep):
-        raise ValueError(f"no text of these words was found for row {row}: widen the beam")
     keep = keep[np.argsort(-scores[keep], kind="stable")]
-    return Found(words=tuple(words), paths=paths[keep], scores=scores[keep])
+    return Found(words=tuple(words), paths=paths[keep], scores=scores[keep]) if len(keep) else None
 
 
 def word_errors(said: Sequence[str], written: Sequence[str]) -> int:
