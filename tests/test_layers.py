@@ -11,7 +11,7 @@ ROWS = (
     ("metrics", "autograd", "plots", "ragged", "trellis"),
     ("tales", "graphview"),
     ("data",),
-    ("tokenizers", "attention", "ngram", "hmm", "tagging", "optim"),
+    ("tokenizers", "attention", "ngram", "hmm", "tagging", "optim", "vectors"),
     ("layers", "gptconfig", "filters"),
     ("feedforward", "rnn", "gpt", "seq2seq", "moe"),
     ("batches", "checkpoint"),
