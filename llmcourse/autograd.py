@@ -164,8 +164,17 @@ def _node(data, op: str, a: Value, da, b: Value | None = None, db=0.0, more=()) 
     if data - data != 0.0:  # true of inf and nan alone
         raise ValueError(f"the result of {op!r} is not finite: {data}")
     v = _new(Value)
-    v.data, v.grad, v.name, v.op = data, 0.0, "", op
-    v._a, v._da, v._b, v._db, v._more, v._mark = a, da, b, db, more, None
+    # A line each: building tuples to unpack them again would cost a tenth of the pass.
+    v.data = data
+    v.grad = 0.0
+    v.name = ""
+    v.op = op
+    v._a = a
+    v._da = da
+    v._b = b
+    v._db = db
+    v._more = more
+    v._mark = None
     return v
 
 
