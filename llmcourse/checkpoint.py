@@ -296,6 +296,9 @@ def read_extra(folder: str | Path) -> dict[str, Any]:
 def _differences(ours: Any, theirs: dict[str, Any] | None) -> str:
     if not dataclasses.is_dataclass(ours) or theirs is None:
         return ""
+    # A setting that is younger than the file had its default then.
+    young = {f.name: f.default for f in dataclasses.fields(ours) if f.name not in theirs}
+    theirs = theirs | {k: v for k, v in young.items() if v is not dataclasses.MISSING}
     # Through JSON, where a tuple is a list, as the checkpoint's own came.
     mine = json.loads(json.dumps(dataclasses.asdict(ours)))
     rows = [

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -120,6 +121,14 @@ def test_a_checkpoint_of_another_configuration(tmp_path):
     with pytest.raises(ValueError, match=r"another configuration.*width: model 32, checkpoint 16"):
         checkpoint.load_into(other, tmp_path)
     assert all(torch.equal(v, before[k]) for k, v in other.state_dict().items())
+
+
+def test_a_setting_younger_than_the_file_had_its_default_then():
+    config = GPTConfig(vocab_size=11, context=8, width=16, layers=1)
+    written = asdict(config)
+    del written["window"]
+    assert checkpoint._differences(config, written) == ""
+    assert "window" in checkpoint._differences(replace(config, window=4), written)
 
 
 def test_parts_that_disagree(tmp_path):
