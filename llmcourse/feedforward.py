@@ -63,7 +63,7 @@ def windows(x: Float[Tensor, "B T D"], n: int) -> Float[Tensor, "B T nD"]:
 class FeedForward(nn.Module):
     """A language model that sees the last `order − 1` words: ids in, logits of the next out.
 
-    With v the vectors of those words end to end, logits = U tanh(W v + b) + c, plus F v where the
+    With v the vectors of those words end to end, logits = U tanh(W v + b) + d, plus F v where the
     config asks for the direct path. Any length may be read; the weights depend on `config` and
     `seed` alone.
     """
@@ -74,14 +74,17 @@ class FeedForward(nn.Module):
         V, D, n = config.vocab_size, config.width, config.order - 1
         self.embed = layers.Embedding(V, D)
         self.hidden = layers.Linear(n * D, config.hidden)  # W and b
-        self.out = layers.Linear(config.hidden, V)  # U and c
+        self.out = layers.Linear(config.hidden, V)  # U and d
         self.direct = layers.Linear(n * D, V, bias=False) if config.direct else None  # F
         self.initialise(torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights afresh; what leads to the logits starts at zero, so at uniform."""
-        self.embed.weight.normal_(0, 1, generator=generator)
+        """Draw all weights afresh; what leads to the logits starts at zero, so at uniform.
+
+        Vectors start small, so that what they are in the end is what they have learned.
+        """
+        self.embed.weight.normal_(0, 0.1, generator=generator)
         self.hidden.weight.normal_(0, self.hidden.in_features**-0.5, generator=generator)
         for p in (*self.out.parameters(), self.hidden.bias):
             p.zero_()
