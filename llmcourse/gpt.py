@@ -94,6 +94,7 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
+        self.rope_settings = config.rope_settings()
         D, H, G, K = config.width, config.heads, config.kv_heads, config.head_width
         self.qkv = layers.Linear(D, (H + 2 * G) * K, bias=config.bias)
         self.o = layers.Linear(H * K, D, bias=config.bias)
@@ -129,12 +130,7 @@ class Attention(nn.Module):
             qk = layers.rms_norm(qk, eps=c.eps) * self.gain
         if c.positions == "rope":
             cos, sin = layers.rope_tables(
-                c.context,
-                c.head_width,
-                theta=c.rope_theta,
-                scale=c.rope_scale,
-                layout=c.rope_layout,
-                device=x.device,
+                c.context, c.head_width, **self.rope_settings, device=x.device
             )
             end = start + x.shape[2]
             qk = layers.rope(qk, cos[start:end], sin[start:end], c.rope_layout)

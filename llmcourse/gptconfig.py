@@ -11,6 +11,7 @@ _CHOICES = {
     "mlp": ("swiglu", "relu2", "gelu"),
     "positions": ("rope", "learned", "sinusoidal", "alibi", "none"),
     "rope_layout": ("half", "interleaved"),
+    "rope_scaling": ("linear", "ntk", "yarn"),
 }
 
 
@@ -35,7 +36,9 @@ class GPTConfig:
     positions: str = "rope"
     rope_layout: str = "half"
     rope_theta: float = 10_000.0
-    rope_scale: float = 1.0  # positions are divided by it (position interpolation)
+    rope_scale: float = 1.0  # how many times as long as trained on texts may be
+    rope_scaling: str = "linear"  # how; see `layers.rope_frequencies`
+    rope_trained: int | None = None  # the length trained on, for yarn; None: context / rope_scale
     qk_norm: bool = False  # RMS-normalise queries and keys, each head with its own gain
     bias: bool = False
     tied: bool = True  # one matrix embeds and unembeds
@@ -53,8 +56,9 @@ class GPTConfig:
             gated = 8 * ((8 * self.width // 3 + 7) // 8)  # whole vector registers
             object.__setattr__(self, "hidden", gated if self.mlp == "swiglu" else 4 * self.width)
         self._at_least_one("hidden")
-        if self.window is not None:
-            self._at_least_one("window")
+        for name in ("window", "rope_trained"):
+            if getattr(self, name) is not None:
+                self._at_least_one(name)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
@@ -66,6 +70,8 @@ class GPTConfig:
             )
         if self.positions == "rope" and self.head_width % 2:
             raise ValueError(f"rope needs an even width / heads, got {self.head_width}")
+        if self.positions == "rope" and self.rope_scaling == "ntk" and self.head_width == 2:
+            raise ValueError(f"ntk scaling needs width / heads above 2, got {self.head_width}")
         if self.positions == "sinusoidal" and self.width % 2:
             raise ValueError(f"sinusoidal positions need an even width, got {self.width}")
         for name in ("rope_theta", "rope_scale", "eps"):
@@ -107,6 +113,17 @@ class GPTConfig:
     def head_width(self) -> int:
         """Channels of one head, K."""
         return self.width // self.heads
+
+    def rope_settings(self) -> dict[str, Any]:
+        """What `layers.rope_tables` must know of this configuration, beside length and width."""
+        trained = self.rope_trained or max(1, round(self.context / self.rope_scale))
+        return {
+            "theta": self.rope_theta,
+            "scale": self.rope_scale,
+            "scaling": self.rope_scaling,
+            "trained": trained,
+            "layout": self.rope_layout,
+        }
 
     def parameter_count(self) -> int:
         """Weights by formula; equal to counting them in `GPT(config)`."""

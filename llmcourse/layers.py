@@ -6,6 +6,7 @@ model of this course draws its weights from one explicit generator.
 """
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 __all__ = [
     "LAYOUTS",
+    "SCALINGS",
     "Embedding",
     "Linear",
     "alibi_slopes",
@@ -24,12 +26,17 @@ __all__ = [
     "relu2_mlp",
     "rms_norm",
     "rope",
+    "rope_frequencies",
     "rope_tables",
     "sinusoids",
     "swiglu",
 ]
 
 LAYOUTS = ("half", "interleaved")
+SCALINGS = ("linear", "ntk", "yarn")
+# Pairs that turn more often than FAST in the trained length are left alone by YaRN, those that
+# turn less than SLOW are slowed; these are its authors' values.
+FAST, SLOW = 32.0, 1.0
 
 
 class Linear(nn.Linear):
@@ -142,6 +149,54 @@ def swiglu(
     return F.linear(F.silu(F.linear(x, gate)) * F.linear(x, up), down)
 
 
+def rope_frequencies(
+    width: int,
+    *,
+    theta: float = 10_000.0,
+    scale: float = 1.0,
+    scaling: str = "linear",
+    trained: int | None = None,
+) -> Float[Tensor, " P"]:
+    """Radians by which each of the width / 2 pairs turns from one position to the next.
+
+    Unscaled, pair i turns by theta^(-2i / width). `scale` > 1 fits a text that many times as long
+    as those trained on into angles that training has seen:
+
+    - "linear" slows every pair by `scale` (position interpolation, Chen et al., 2023);
+    - "ntk" raises theta so that the slowest pair slows by `scale` and the fastest not at all;
+    - "yarn" slows the pairs that turn less than once in the `trained` length, leaves those that
+      turn often, and blends between (Peng et al., 2023; the ramp of their code, linear in i).
+
+    Raises:
+        ValueError: `width` is odd, or 2 where "ntk" would divide by zero; `scaling` is unknown;
+            "yarn" is not told the trained length.
+    """
+    if width % 2:
+        raise ValueError(f"rope pairs dimensions, so width must be even, got {width}")
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling must be one of {SCALINGS}, got {scaling!r}")
+    pair = torch.arange(width // 2, dtype=torch.float32)
+    if scaling == "ntk":
+        if width == 2:
+            raise ValueError("ntk scaling needs a width above 2: one pair cannot both slow and not")
+        theta = theta * scale ** (width / (width - 2))
+    plain = theta ** (-2 * pair / width)
+    if scaling == "linear":
+        return plain / scale
+    if scaling == "ntk":
+        return plain
+    if trained is None:
+        raise ValueError("yarn scaling needs the trained length, got None")
+
+    def turning(times: float) -> float:  # the pair that turns so often, as a real number
+        return width * math.log(trained / (times * 2 * math.pi)) / (2 * math.log(theta))
+
+    low = max(math.floor(turning(FAST)), 0)
+    high = min(math.ceil(turning(SLOW)), width - 1)
+    slowed = ((pair - low) / max(high - low, 1e-3)).clamp(0, 1)
+    return plain * (1 - slowed) + plain / scale * slowed
+
+
 @functools.lru_cache(maxsize=32)
 def rope_tables(
     length: int,
@@ -149,28 +204,31 @@ def rope_tables(
     *,
     theta: float = 10_000.0,
     scale: float = 1.0,
+    scaling: str = "linear",
+    trained: int | None = None,
     layout: str = "half",
     device: torch.device | str = "cpu",
 ) -> tuple[Float[Tensor, "T K"], Float[Tensor, "T K"]]:
     """The cosines and signed sines by which `rope` turns position t, in float32.
 
-    Pair i turns by t / scale · theta^(-2i / width) radians. `scale` > 1 squeezes positions, so
-    that a longer text falls into the angles seen in training (position interpolation, Chen et
-    al., 2023).
+    Pair i turns by t times its frequency (`rope_frequencies`). "yarn" also lengthens queries and
+    keys by 0.1 log(scale) + 1 each, which sharpens a softmax over more keys.
 
     Raises:
-        ValueError: `width` is odd, or `layout` is neither half nor interleaved.
+        ValueError: `layout` is neither half nor interleaved, or the frequencies' rules.
     """
-    if width % 2:
-        raise ValueError(f"rope pairs dimensions, so width must be even, got {width}")
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be one of {LAYOUTS}, got {layout!r}")
     # A table first made under inference_mode would be of no use to a later training step.
     with torch.inference_mode(False), torch.no_grad():
-        pair = torch.arange(width // 2, dtype=torch.float32, device=device)
+        frequency = rope_frequencies(
+            width, theta=theta, scale=scale, scaling=scaling, trained=trained
+        )
         position = torch.arange(length, dtype=torch.float32, device=device)
-        angle = torch.outer(position / scale, theta ** (-2 * pair / width))
+        angle = torch.outer(position, frequency.to(device))
         cos, sin = angle.cos(), angle.sin()
+        if scaling == "yarn" and scale > 1:
+            cos, sin = (table * (0.1 * math.log(scale) + 1) for table in (cos, sin))
         if layout == "half":
             return torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)
         return cos.repeat_interleave(2, -1), torch.stack((-sin, sin), -1).flatten(-2)

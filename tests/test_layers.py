@@ -16,7 +16,7 @@ ROWS = (
     ("feedforward", "rnn", "gpt", "seq2seq", "moe"),
     ("batches", "checkpoint"),
     ("runs",),
-    ("train", "sample"),
+    ("train", "sample", "lengths"),
     ("hf", "lora", "quantize", "evaluate", "retrieval", "interpret", "noisy"),
     ("models",),
     ("align", "chat"),
