@@ -94,7 +94,7 @@ class Value:
         if (x < 0 and n != int(n)) or (x == 0 and (n < 0 or 0 < n < 1)):
             raise ValueError(f"{x} ** {n} has no finite real value and derivative")
         try:
-            return _node(x**n, "**", self, n * x ** (n - 1) if n else 0.0)
+            return _node(x**n, f"**{n:g}", self, n * x ** (n - 1) if n else 0.0)
         except OverflowError:
             raise ValueError(f"{x} ** {n} overflows") from None
 
