@@ -157,6 +157,17 @@ def test_has_one_title_and_a_quiz_of_five(path):
 
 
 @chapters
+def test_a_self_test_names_sections_that_are_there(path):
+    prose = source(path, "markdown")
+    titles = re.findall(r"^#{2,3} (.+)$", prose, re.M)
+    anchors = {re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles}
+    for _, block in re.findall(r"^(`{3,})\{selftest\}.*?\n(.*?)^\1\s*$", prose, re.M | re.S):
+        named = re.findall(r"^\s*Read: \[[^\]]+\]\(#([\w-]+)\)$", block, re.M)
+        assert len(named) == len(re.findall(r"^\d+\. ", block, re.M)), "each question names one"
+        assert set(named) <= anchors, f"no such section: {sorted(set(named) - anchors)}"
+
+
+@chapters
 def test_every_exercise_has_its_text_and_its_help(path):
     code, prose = source(path, "code"), source(path, "markdown")
     exercises = sorted(set(re.findall(r"\bcheck\(\s*\"([\w.-]+)\"", code)))
