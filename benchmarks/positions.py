@@ -6,7 +6,8 @@ Small models with each kind of positions are trained at length L and tested at 1
 - docs: the bytes of Python's documentation, loss by place in a window of 8 L.
 
 Models with RoPE are tested again with their rotations scaled, before and after a short training
-at 8 L, and with a sliding window of L as a control.
+at 8 L, and with a sliding window of L as a control. Every kind is tested with sharper attention
+too, which is one half of YaRN.
 
     python -m benchmarks.positions                  everything not yet done, then the result
     python -m benchmarks.positions --task recall    one task only
@@ -42,25 +43,33 @@ MULTIPLES = (1, 2, 4, 8)
 class Settings:
     """What every run is made with."""
 
-    length: int = 64  # L, of training
-    width: int = 64
-    heads: int = 4
+    length: int = 32  # L, of training
+    width: int = 32
+    heads: int = 2
+    facts: int = 4
+    docs_length: int = 64  # L there, in bytes
+    docs_width: int = 64
+    docs_heads: int = 4
     layers: int = 2
     batch: int = 16
     lr: float = 1e-2
-    recall_steps: int = 300
-    docs_steps: int = 400
+    recall_steps: int = 600
+    docs_steps: int = 200
     tuning_steps: int = 20  # at 8 L, in batches of 4
-    tests: int = 100  # sequences of recall at each length
-    windows: int = 48  # of docs
-    seeds: int = 3
+    tests: int = 40  # sequences of recall at each length, four questions each
+    windows: int = 32  # of docs
+    seeds: int = 3  # of recall
+    docs_seeds: int = 2
 
 
-def build(s: Settings, kind: str, vocab: int, seed: int) -> GPT:
+def build(s: Settings, kind: str, vocab: int, seed: int, *, docs: bool = False) -> GPT:
     """A model of one kind; all else is equal, but for the scale of words beside sinusoids."""
+    length, width, heads = s.length, s.width, s.heads
+    if docs:
+        length, width, heads = s.docs_length, s.docs_width, s.docs_heads
     model = GPT(
         GPTConfig.modern(
-            vocab_size=vocab, context=s.length, width=s.width, heads=s.heads, layers=s.layers,
+            vocab_size=vocab, context=length, width=width, heads=heads, layers=s.layers,
             positions=kind, mlp="relu2", tied=kind != "sinusoidal",
         ),
         seed=seed,
@@ -80,20 +89,24 @@ def fit(model: GPT, batches, steps: int, lr: float) -> list[float]:
     return [round(r["loss"], 3) for r in train(model, batches, config).records if "loss" in r]
 
 
-def scaled(s: Settings, model: GPT, scaling: str, times: int) -> GPT:
-    return stretch(
-        model,
-        s.length * times,
-        rope_scale=float(times),
-        rope_scaling=scaling,
-        rope_trained=s.length,
-    )
+def scaled(model: GPT, scaling: str, times: int) -> GPT:
+    trained = model.config.context
+    fields = {"rope_scaling": scaling, "rope_trained": trained}
+    return stretch(model, trained * times, rope_scale=float(times), **fields)
+
+
+def sharpened(model: GPT, times: int, sign: int = 1) -> GPT:
+    """YaRN's other half alone: queries and keys longer by 0.1 log(times) + 1, or shorter."""
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attention.gain.mul_((0.1 * math.log(times) + 1) ** sign)
+    return model
 
 
 def recalled(s: Settings, model: GPT, times: int) -> dict:
     """Accuracy and nats at one length; accuracy also by distance, in eighths of the length."""
     n = s.length * times
-    batches = RecallBatches(length=n, batch=20, seed=10_000)
+    batches = RecallBatches(length=n, batch=20, seed=10_000, facts=s.facts)
     right, nats, back = answered(model.eval(), batches, steps=s.tests // 20)
     eighth = ((back - 1) * 8 // n).clamp(max=7)
     by = [float(right[eighth == i].float().mean()) for i in range(8)]
@@ -103,21 +116,30 @@ def recalled(s: Settings, model: GPT, times: int) -> dict:
 def recall(s: Settings, kind: str, seed: int) -> dict:
     model = build(s, kind, RecallBatches.vocab_size, seed)
     losses = fit(
-        model, RecallBatches(length=s.length, batch=s.batch, seed=seed), s.recall_steps, s.lr
+        model,
+        RecallBatches(length=s.length, batch=s.batch, seed=seed, facts=s.facts),
+        s.recall_steps,
+        s.lr,
     )
     longest = MULTIPLES[-1]
     found = {"plain": [recalled(s, stretch(model, s.length * m), m) for m in MULTIPLES]}
+    sharp = [sharpened(stretch(model, s.length * m), m) for m in MULTIPLES]
+    found["sharper"] = [recalled(s, x, m) for x, m in zip(sharp, MULTIPLES, strict=True)]
     if kind == "rope":
+        blunt = [sharpened(scaled(model, "yarn", m), m, sign=-1) for m in MULTIPLES]
+        found["yarn, not sharper"] = [
+            recalled(s, x, m) for x, m in zip(blunt, MULTIPLES, strict=True)
+        ]
         window = [stretch(model, s.length * m, window=s.length) for m in MULTIPLES]
         found["window"] = [recalled(s, w, m) for w, m in zip(window, MULTIPLES, strict=True)]
         for scaling in SCALINGS:
-            found[scaling] = [recalled(s, scaled(s, model, scaling, m), m) for m in MULTIPLES]
-        far = RecallBatches(length=s.length * longest, batch=4, seed=seed + 500)
+            found[scaling] = [recalled(s, scaled(model, scaling, m), m) for m in MULTIPLES]
+        far = RecallBatches(length=s.length * longest, batch=4, seed=seed + 500, facts=s.facts)
         for scaling in ("plain", *SCALINGS):
             if scaling == "plain":
                 tuned = stretch(model, s.length * longest)
             else:
-                tuned = scaled(s, model, scaling, longest)
+                tuned = scaled(model, scaling, longest)
             fit(tuned, far, s.tuning_steps, s.lr / 10)
             found[f"{scaling}, tuned"] = [recalled(s, tuned, m) for m in MULTIPLES]
     return {"losses": losses, "found": found}
@@ -134,22 +156,26 @@ def docs_ids() -> tuple[np.ndarray, np.ndarray, dict]:
 def docs(s: Settings, kind: str, seed: int) -> dict:
     """Nats of each place in windows of 8 L, averaged over windows; windows apart for intervals."""
     train_ids, dev_ids, note = docs_ids()
-    model = build(s, kind, 256, seed)
-    batches = WindowBatches(train_ids, batch=s.batch, context=s.length, seed=seed)
+    model = build(s, kind, 256, seed, docs=True)
+    batches = WindowBatches(train_ids, batch=s.batch, context=s.docs_length, seed=seed)
     losses = fit(model, batches, s.docs_steps, s.lr)
     longest = MULTIPLES[-1]
-    n = s.length * longest
+    n = s.docs_length * longest
     starts = np.linspace(0, len(dev_ids) - n - 1, s.windows).astype(int)
     rows = torch.from_numpy(dev_ids[starts[:, None] + np.arange(n + 1)])
     variants = {"plain": stretch(model, n)}
     if kind == "rope":
-        variants |= {"window": stretch(model, n, window=s.length)}
-        variants |= {scaling: scaled(s, model, scaling, longest) for scaling in SCALINGS}
+        variants |= {"window": stretch(model, n, window=s.docs_length)}
+        variants |= {scaling: scaled(model, scaling, longest) for scaling in SCALINGS}
     found = {}
     for name, variant in variants.items():
-        nats = nats_at(variant.eval(), rows).view(s.windows, -1, s.length // 2).mean(-1)
+        nats = nats_at(variant.eval(), rows).view(s.windows, -1, s.docs_length // 2).mean(-1)
         found[name] = nats.tolist()  # (windows, bins of L / 2 places)
     return {"losses": losses, "found": found, "corpus": note}
+
+
+def seeds_of(s: Settings, task: str) -> int:
+    return s.seeds if task == "recall" else s.docs_seeds
 
 
 def write(path: Path, result: dict) -> None:
@@ -180,7 +206,7 @@ def table(s: Settings) -> dict:
     }
     for kind in KINDS:
         for task in ("recall", "docs"):
-            files = [FOLDER / f"{task}-{kind}-{seed}.json" for seed in range(s.seeds)]
+            files = [FOLDER / f"{task}-{kind}-{seed}.json" for seed in range(seeds_of(s, task))]
             runs = [json.loads(f.read_text("utf-8")) for f in files if f.exists()]
             if not runs:
                 continue
@@ -214,7 +240,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not arguments.table:
         for task in arguments.task or ("recall", "docs"):
-            for seed in range(s.seeds):
+            for seed in range(seeds_of(s, task)):
                 for kind in KINDS:
                     path = FOLDER / f"{task}-{kind}-{seed}.json"
                     if not path.exists():

@@ -83,7 +83,7 @@ def _drawn(chance: np.random.Generator, rows: int, of: int, n: int) -> np.ndarra
 def answered(
     model: GPT, batches: RecallBatches, steps: int = 1
 ) -> tuple[Bool[Tensor, "B P"], Float[Tensor, "B P"], Int[Tensor, "B P"]]:
-    """For each question: answered rightly or not, nats of the answer, and how far back it stands."""
+    """Of each question: answered rightly or not, nats of the answer, how far back it stands."""
     right, nats, back = [], [], []
     for step in range(steps):
         (x, y), distance = batches.sequences(step)
