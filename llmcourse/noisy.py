@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -147,6 +147,7 @@ def _match(heard: str, lexicon: dict, logs: np.ndarray) -> np.ndarray:
 # ---- language models, read word by word ----------------------------------------------------------
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A language model that reads many texts at once, one word at a time.
 
