@@ -14,7 +14,7 @@ Example:
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import safetensors.torch
@@ -181,7 +181,10 @@ def pack(models: Mapping[int, GPT]) -> bytes:
                 tensors[key], tensors[key + checkpoint.SCALE] = checkpoint.quantize_rows(tensor)
             else:
                 tensors[key] = tensor.contiguous()
-    return safetensors.torch.save(tensors, {"config": json.dumps(configs[0])})
+    # Only what is not a default: a field that the configuration gains later must not be here.
+    plain = {f.name: f.default for f in fields(GPTConfig)}
+    config = {name: v for name, v in configs[0].items() if plain[name] != v}
+    return safetensors.torch.save(tensors, {"config": json.dumps(config)})
 
 
 def stages(layers: int = 2, folder: str | Path = SHIPPED) -> dict[int, GPT]:
