@@ -168,7 +168,7 @@ def parameters(V, T, D, layers):
 
 
 def check_parameters(answer):
-    for V, T, D, layers in ((11, 5, 4, 2), (7, 3, 6, 1), (50_257, 1024, 768, 12), (13, 8, 1, 3)):
+    for V, T, D, layers in ((11, 6, 5, 2), (7, 3, 6, 1), (50_257, 1024, 768, 12), (13, 8, 1, 3)):
         right = parameters(V, T, D, layers)
         close(
             answer(V, T, D, layers),
@@ -226,6 +226,13 @@ def gated_width(D, multiple):
 def check_gated_width(answer):
     for D, multiple in ((4096, 256), (96, 8), (192, 8), (5, 1), (64, 32), (100, 7), (1, 4)):
         right = gated_width(D, multiple)
+        low = 8 * D // 3 // multiple * multiple
+        # In the first case the nearest multiple is right, so what is too low was rounded down.
+        rounded = (
+            "rounded down: the next multiple *above* 8 D / 3 is asked"
+            if D == 4096
+            else "rounded to the nearest multiple: the next one *above* 8 D / 3 is asked"
+        )
         close(
             answer(D, multiple),
             right,
@@ -233,12 +240,7 @@ def check_gated_width(answer):
             suspects={
                 "4 D is the width of a plain MLP; with three matrices in place of two the same "
                 "parameters allow two thirds of it": 4 * D,
-                "rounded down: the next multiple *above* 8 D / 3 is asked": (
-                    8 * D // 3 // multiple * multiple
-                ),
-                "rounded to the nearest multiple: the next one *above* 8 D / 3 is asked": (
-                    round(8 * D / 3 / multiple) * multiple
-                ),
+                rounded: low,
                 "one multiple too many: where 8 D / 3 is itself a multiple, it stays": (
                     _one_more(D, multiple)
                 ),
