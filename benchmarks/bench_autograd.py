@@ -1,6 +1,6 @@
 """Our scalar autograd beside micrograd's design: forward and backward of a small MLP.
 
-    python -m benchmarks.bench_autograd
+    python benchmarks/bench_autograd.py
 
 The peer is written here after Karpathy's micrograd: a set of children and a closure a node, a
 recursive sort. Both make one node an operation in the same order, and must give the same
