@@ -239,9 +239,9 @@ def main() -> None:
     s = Settings()
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not arguments.table:
-        for task in arguments.task or ("recall", "docs"):
-            for seed in range(seeds_of(s, task)):
-                for kind in KINDS:
+        for seed in range(s.seeds):  # seeds outermost: a table of few seeds is whole, too
+            for task in arguments.task or ("recall", "docs"):
+                for kind in KINDS if seed < seeds_of(s, task) else ():
                     path = FOLDER / f"{task}-{kind}-{seed}.json"
                     if not path.exists():
                         result = {"recall": recall, "docs": docs}[task](s, kind, seed)
