@@ -58,8 +58,8 @@ class Settings:
     tuning_steps: int = 20  # at 8 L, in batches of 4
     tests: int = 40  # sequences of recall at each length, four questions each
     windows: int = 32  # of docs
-    seeds: int = 2  # of recall
-    docs_seeds: int = 1
+    seeds: int = 3  # of recall
+    docs_seeds: int = 3
 
 
 def build(s: Settings, kind: str, vocab: int, seed: int, *, docs: bool = False) -> GPT:
