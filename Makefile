@@ -13,6 +13,11 @@ export PYTHONUTF8 = 1
 export PYTHONHASHSEED ?= 0
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
+# Files that are already downloaded, where a neighbouring folder holds them: chapters look there.
+ifneq ($(wildcard ../shared/data),)
+$(STAMP)/test-notebooks $(STAMP)/book: export LLMCOURSE_DATA ?= $(abspath ../shared/data)
+endif
+
 # What a test or a build answers is not the reader's progress.
 $(STAMP)/test-package $(STAMP)/test-notebooks $(STAMP)/book: export LLMCOURSE_PROGRESS = $(CURDIR)/$(STAMP)/progress.json
 

@@ -1,8 +1,12 @@
 """Numbers in prose come from the run: `record` prints one and glues it for the text to quote."""
 
+import warnings
 from typing import Any
 
 __all__ = ["record"]
+
+# Libraries that look for a notebook's progress bar warn where there is none; a page is no place.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:

@@ -64,7 +64,7 @@ def transformer(rows, vocab):
     torch.manual_seed(0)
     model, steps = Model(vocab), 300
     chance = np.random.default_rng(0)
-    optimizers = optim.optimizers(model, "muon", lr=0.01)
+    optimizers = optim.optimizers(model, "muon", lr=0.02)
     for step in range(steps):
         share = min((step + 1) / 20, 0.5 + 0.5 * math.cos(math.pi * step / steps))
         for group in (group for o in optimizers for group in o.param_groups):
@@ -153,7 +153,7 @@ TRANSFORMER = Exercise(
         "Embedding of words plus embedding of places; two blocks of attention and MLP, each "
         "behind a norm and added to the stream; a norm; the embedding again as output. Width "
         "96 and 4 heads are enough. 300 steps of 32 stories, padded, padding not counted.",
-        "optim.optimizers(model, 'muon', lr=0.01) gives Muon for the matrices of the blocks and "
+        "optim.optimizers(model, 'muon', lr=0.02) gives Muon for the matrices of the blocks and "
         "AdamW for the rest. 20 steps of warm-up, then a cosine to zero. ids[:, :-1] are read, "
         "ids[:, 1:] are the targets, with ignore_index=-100 on the padding.",
     ),
