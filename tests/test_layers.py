@@ -14,7 +14,7 @@ ROWS = (
     ("tokenizers", "attention", "ngram", "hmm", "tagging", "optim", "vectors"),
     ("layers", "gptconfig", "filters"),
     ("feedforward", "rnn", "gpt", "seq2seq", "moe"),
-    ("batches", "checkpoint"),
+    ("batches", "checkpoint", "gradients"),
     ("runs",),
     ("train", "sample", "lengths"),
     ("hf", "lora", "quantize", "evaluate", "retrieval", "interpret", "noisy"),
