@@ -25,6 +25,7 @@ from llmcourse.tokenizers import (
     TalesTokenizer,
     Tokenizer,
     find_gpt2,
+    formats,
     load,
 )
 from llmcourse.tokenizers import base as base_module
@@ -173,7 +174,7 @@ def greatest(pairs, merges):
 
 def as_the_rust_trainer(pairs, merges):
     """Its rule: smallest ids, where bytes are numbered by their printable characters."""
-    order = {bytes([b]): (0, bpe_module._BYTE_TO_CHARACTER[b]) for b in range(256)}
+    order = {bytes([b]): (0, formats.BYTE_TO_CHARACTER[b]) for b in range(256)}
     for n, (a, b) in enumerate(merges):
         order.setdefault(a + b, (1, n))
     return min(pairs, key=lambda pair: (order[pair[0]], order[pair[1]]))
@@ -210,7 +211,7 @@ def test_training_equals_the_slow_way_and_the_rust_trainer_but_for_ties():
     text, n = DOCS[:60_000], 250
     assert merges_of(BPE.train(text, 256 + n)) == slow_merges(text, n, greatest)
     model = json.loads(train_peer(text, 256 + n).to_str())["model"]
-    peer = [tuple(map(bpe_module._from_printable, pair)) for pair in model["merges"]]
+    peer = [tuple(map(formats.from_printable, pair)) for pair in model["merges"]]
     assert peer == slow_merges(text, n, as_the_rust_trainer)
     # So the two differ by the tie rule alone, and by little.
     assert len(set(peer) - set(merges_of(BPE.train(text, 256 + n)))) < 0.1 * n
@@ -341,6 +342,48 @@ def test_the_exported_gpt2_is_gpt2(gpt2, tmp_path):
         assert peer.encode(text).ids == gpt2.encode(text, "all")
 
 
+def same(one, other):
+    return (one._tokens, one.merges, one.special_tokens) == (
+        other._tokens,
+        other.merges,
+        other.special_tokens,
+    )
+
+
+def test_both_foreign_formats_come_back_as_they_went(bpe, tmp_path):
+    bpe.to_hf(tmp_path / "tokenizer.json")
+    assert same(BPE.from_hf(tmp_path / "tokenizer.json"), bpe)
+    bpe.to_gpt2(tmp_path / "vocab.json", tmp_path / "merges.txt")
+    assert same(BPE.from_gpt2(tmp_path / "vocab.json", tmp_path / "merges.txt"), bpe)
+
+
+def test_what_the_peer_writes_we_read(exported, tmp_path):
+    bpe, peer = exported
+    peer.save(str(tmp_path / "tokenizer.json"))  # the peer's own way of writing
+    assert same(BPE.from_hf(tmp_path / "tokenizer.json"), bpe)
+
+
+@pytest.mark.parametrize(
+    "part, value, named",
+    [
+        ("normalizer", {"type": "NFC"}, "normalizer must be None"),
+        ("model", {"type": "Unigram"}, "model.type must be 'BPE'"),
+        ("pre_tokenizer", {"type": "Whitespace"}, "pre_tokenizer.type must be 'ByteLevel'"),
+        (
+            "pre_tokenizer",
+            {"type": "ByteLevel", "add_prefix_space": True},
+            "pre_tokenizer.add_prefix_space must be False",
+        ),
+    ],
+)
+def test_a_tokenizer_json_that_means_something_else_is_refused(bpe, tmp_path, part, value, named):
+    path = tmp_path / "tokenizer.json"
+    bpe.to_hf(path)
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {part: value}), "utf-8")
+    with pytest.raises(ValueError, match=named):
+        BPE.from_hf(path)
+
+
 def test_gpt2_is_found_in_the_data_folder_and_in_the_hub_cache(shared_data, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "cache_dir", lambda: tmp_path / "none")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
@@ -363,7 +406,7 @@ def test_gpt2_files_that_do_not_fit_are_refused(tmp_path):
     merges.write_text("#version: 0.2\n", "utf-8")
     with pytest.raises(ValueError, match="ids must be 0 to 1"):
         BPE.from_gpt2(vocab, merges)
-    characters = bpe_module._BYTE_TO_CHARACTER
+    characters = formats.BYTE_TO_CHARACTER
     vocab.write_text(json.dumps({c: i for i, c in enumerate(characters)}), "utf-8")
     assert BPE.from_gpt2(vocab, merges).encode("a b") == [97, 32, 98]
     merges.write_text("#version: 0.2\na bb\n", "utf-8")

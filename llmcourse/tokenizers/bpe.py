@@ -5,18 +5,17 @@ Birch (2016) made subword vocabularies so; Radford et al. (2019) began from byte
 text can be encoded.
 """
 
-import json
 import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import chain, pairwise
-from pathlib import Path
 from typing import Any
 
 import regex
 
+from llmcourse.tokenizers import formats
 from llmcourse.tokenizers.base import (
     Tokenizer,
     _any_of,
@@ -24,6 +23,7 @@ from llmcourse.tokenizers.base import (
     number_special,
     write_atomically,
 )
+from llmcourse.tokenizers.formats import from_printable, printable
 
 # GPT-2's: English contractions; a word, a number, or a run of anything else, each with the one
 # space before it; other white space. No token crosses a border of this pattern.
@@ -161,14 +161,14 @@ class BPE(Tokenizer):
 
     def _state(self) -> dict[str, Any]:
         return {
-            "tokens": [_printable(t) for t in self._tokens],
+            "tokens": [printable(t) for t in self._tokens],
             "merges": [list(pair) for pair in self.merges],
             "special_tokens": self.special_tokens,
         }
 
     @classmethod
     def _from_state(cls, state: Mapping[str, Any]) -> "BPE":
-        tokens = [_from_printable(t) for t in state["tokens"]]
+        tokens = [from_printable(t) for t in state["tokens"]]
         return cls(tokens, [(a, b) for a, b in state["merges"]], state["special_tokens"])
 
     @classmethod
@@ -180,62 +180,32 @@ class BPE(Tokenizer):
         Raises:
             ValueError: the ids are not 0 to n - 1, or a merge names no token.
         """
-        vocab = json.loads(Path(vocab_json).read_text(encoding="utf-8"))
-        if sorted(vocab.values()) != list(range(len(vocab))):
-            raise ValueError(f"ids must be 0 to {len(vocab) - 1}, each once, in {vocab_json}")
-        merges, made = [], set(_BYTE_TO_CHARACTER)
-        for line in Path(merges_txt).read_text(encoding="utf-8").split("\n"):
-            if not line or line.startswith("#version"):
-                continue
-            a, _, b = line.partition(" ")
-            if a not in vocab or b not in vocab:
-                raise ValueError(f"merge {line!r} of {merges_txt} joins what is no token")
-            merges.append((vocab[a], vocab[b]))
-            made.add(a + b)
-        special = {name: i for name, i in vocab.items() if name not in made}
-        names = sorted(vocab, key=vocab.__getitem__)
-        tokens = [n.encode() if n in special else _from_printable(n) for n in names]
-        return cls(tokens, merges, special)
+        return cls(*formats.read_gpt2(vocab_json, merges_txt))
+
+    def to_gpt2(
+        self, vocab_json: str | os.PathLike[str], merges_txt: str | os.PathLike[str]
+    ) -> None:
+        """Write the two files that `from_gpt2` and Hugging Face's GPT-2 tokenizer read."""
+        vocab, merges = formats.gpt2_files(self._tokens, self.merges, self.special_tokens)
+        write_atomically(vocab_json, vocab)
+        write_atomically(merges_txt, merges)
+
+    @classmethod
+    def from_hf(cls, path: str | os.PathLike[str]) -> "BPE":
+        """Read a `tokenizer.json` of byte-level BPE with GPT-2's pre-split pattern.
+
+        Raises:
+            ValueError: the file holds another kind of tokenizer; the message names the part.
+        """
+        return cls(*formats.read_tokenizer_json(path))
 
     def to_hf(self, path: str | os.PathLike[str]) -> None:
         """Write a `tokenizer.json` that `tokenizers.Tokenizer.from_file` opens.
 
         Its ids equal ours with `allowed_special="all"`: that library always honours them.
         """
-        special_ids = set(self.special_tokens.values())
-        name = {
-            i: t.decode() if i in special_ids else _printable(t) for i, t in enumerate(self._tokens)
-        }
-        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-        added = [
-            {"id": i, "content": content, "single_word": False, "lstrip": False}
-            | {"rstrip": False, "normalized": False, "special": True}
-            for content, i in sorted(self.special_tokens.items(), key=lambda item: item[1])
-        ]
-        model = {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": False,
-            "vocab": {content: i for i, content in name.items()},
-            "merges": [[name[a], name[b]] for a, b in self.merges],
-        }
-        whole = {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": added,
-            "normalizer": None,
-            "pre_tokenizer": byte_level | {"use_regex": True},
-            "post_processor": None,
-            "decoder": byte_level | {"use_regex": True},
-            "model": model,
-        }
-        write_atomically(path, json.dumps(whole, ensure_ascii=False, indent=1))
+        text = formats.tokenizer_json(self._tokens, self.merges, self.special_tokens)
+        write_atomically(path, text)
 
 
 class _Words(dict[str, list[int]]):
@@ -333,33 +303,3 @@ def _descending(token: bytes) -> str:
 
 
 _COMPLEMENT = bytes(range(255, -1, -1))
-
-
-def _gpt2_characters() -> list[str]:
-    """A printable character for each byte: itself where Latin-1 prints it, else from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    characters = [""] * 256
-    unused = 0
-    for byte in range(256):
-        if byte in printable:
-            characters[byte] = chr(byte)
-        else:
-            characters[byte] = chr(0x100 + unused)
-            unused += 1
-    return characters
-
-
-_BYTE_TO_CHARACTER = _gpt2_characters()
-_CHARACTER_TO_BYTE = {c: b for b, c in enumerate(_BYTE_TO_CHARACTER)}
-
-
-def _printable(token: bytes) -> str:
-    return "".join(_BYTE_TO_CHARACTER[b] for b in token)
-
-
-def _from_printable(token: str) -> bytes:
-    try:
-        return bytes(_CHARACTER_TO_BYTE[c] for c in token)
-    except KeyError as error:
-        character = error.args[0]
-        raise ValueError(f"token {token!r} holds {character!r}, which stands for no byte") from None
