@@ -1,0 +1,148 @@
+"""Causal attention, backwards."""
+
+import math
+
+import torch
+
+from llmcourse.exercises.backward.judge import drawn, judge, truth
+from llmcourse.exercises.core import Exercise, Wrong
+
+
+def attention_stub(grad, q, k, v):
+    raise NotImplementedError
+
+
+def attention(grad, q, k, v):
+    T, K = q.shape
+    later = torch.ones(T, T, dtype=torch.bool).triu(1)
+    scores = (q @ k.T / math.sqrt(K)).masked_fill(later, -torch.inf)
+    p = torch.softmax(scores, dim=1)
+    p_grad = grad @ v.T
+    s_grad = p * (p_grad - (p * p_grad).sum(dim=1, keepdim=True)) / math.sqrt(K)
+    return s_grad @ k, s_grad.T @ q, p.T @ grad
+
+
+def _weights(q, k, masked=True):
+    T, K = q.shape
+    scores = q @ k.T / math.sqrt(K)
+    if masked:
+        scores = scores.masked_fill(torch.ones(T, T, dtype=torch.bool).triu(1), -torch.inf)
+    return scores.softmax(-1)
+
+
+def _backward(grad, q, k, v, *, masked=True, rows="right", root=True, turned=False, stale=False):
+    p, K = _weights(q, k, masked), q.shape[1]
+    p_grad = grad @ v.T
+    if rows == "right":
+        inner = p_grad - (p * p_grad).sum(-1, keepdim=True)
+    elif rows == "columns":
+        inner = p_grad - (p * p_grad).sum(0, keepdim=True)
+    elif rows == "diagonal":
+        inner = p_grad * (1 - p)
+    elif rows == "unweighted":
+        inner = p_grad - p_grad.mean(-1, keepdim=True)
+    else:
+        inner = p_grad
+    s_grad = p * inner / (math.sqrt(K) if root else 1.0)
+    k_grad = s_grad @ q if turned else s_grad.T @ q
+    return s_grad @ k, k_grad, (p @ grad if stale else p.T @ grad)
+
+
+def _forward(q, k, v):
+    return _weights(q, k) @ v
+
+
+def check_attention(answer):
+    for T, K, V, seed in ((4, 3, 3, 0), (5, 2, 4, 1), (1, 4, 2, 2)):
+        grad, q, k, v = drawn((T, V), (T, K), (T, K), (T, V), seed=seed)
+        given = (grad, q, k, v)
+        want = truth(_forward, grad, q, k, v)
+
+        def scores(**change):
+            return (*_backward(*given, **change)[:2], None)  # noqa: B023
+
+        suspects = {
+            "the row-sum term is missing: a softmax's outputs share one sum, so each score's "
+            "gradient loses the weighted mean of its row": scores(rows="none"),
+            "only the diagonal of the softmax's Jacobian is used: p(1 − p) belongs to a single "
+            "output": scores(rows="diagonal"),
+            "the sum runs down the columns: the softmax was taken along a row": scores(
+                rows="columns"
+            ),
+            "the row's mean must be weighted by p": scores(rows="unweighted"),
+            "the scores were divided by √K, so their gradients are too": scores(root=False),
+            "the gradient of k is that of q with the scores' gradient transposed": (
+                None,
+                _backward(*given, turned=True)[1],
+                None,
+            ),
+            "a value collects from the positions that looked at it: Pᵀ, not P": (
+                None,
+                None,
+                _backward(*given, stale=True)[2],
+            ),
+            "the causal mask is missing from P": _backward(*given, masked=False),
+        }
+        judge(answer(*given), want, ("q", "k", "v"), suspects)
+
+
+def _no_row_sum(grad, q, k, v):
+    return _backward(grad, q, k, v, rows="none")
+
+
+def _diagonal(grad, q, k, v):
+    return _backward(grad, q, k, v, rows="diagonal")
+
+
+def _columns(grad, q, k, v):
+    return _backward(grad, q, k, v, rows="columns")
+
+
+def _unweighted(grad, q, k, v):
+    return _backward(grad, q, k, v, rows="unweighted")
+
+
+def _no_root(grad, q, k, v):
+    return _backward(grad, q, k, v, root=False)
+
+
+def _k_as_q(grad, q, k, v):
+    return _backward(grad, q, k, v, turned=True)
+
+
+def _v_stale(grad, q, k, v):
+    return _backward(grad, q, k, v, stale=True)
+
+
+def _unmasked(grad, q, k, v):
+    return _backward(grad, q, k, v, masked=False)
+
+
+EXERCISES = (
+    Exercise(
+        id="backward.attention",
+        title="Attention",
+        stub=attention_stub,
+        solution=attention,
+        check=check_attention,
+        hints=(
+            "Three steps back: through P V, through the softmax of each row, through q kᵀ / √K. "
+            "Only the middle one is not a matrix product.",
+            "v_grad = Pᵀ grad and P_grad = grad vᵀ. For each row of scores: "
+            "S_grad = P ⊙ (P_grad − Σ over the row of P ⊙ P_grad). Then q_grad = S_grad k / √K "
+            "and k_grad = S_gradᵀ q / √K.",
+            "s_grad = p * (p_grad - (p * p_grad).sum(-1, keepdim=True)) / math.sqrt(K); "
+            "return s_grad @ k, s_grad.T @ q, p.T @ grad",
+        ),
+        wrong=(
+            Wrong(_no_row_sum, "row-sum term is missing"),
+            Wrong(_diagonal, "only the diagonal"),
+            Wrong(_columns, "down the columns"),
+            Wrong(_unweighted, "weighted by p"),
+            Wrong(_no_root, "divided by √K"),
+            Wrong(_k_as_q, "transposed"),
+            Wrong(_v_stale, "Pᵀ, not P"),
+            Wrong(_unmasked, "causal mask is missing"),
+        ),
+    ),
+)

@@ -1,0 +1,118 @@
+"""The gradient at the logits, with a temperature and label smoothing."""
+
+import torch
+
+from llmcourse.exercises.backward.judge import drawn
+from llmcourse.exercises.core import Exercise, Wrong, close
+
+
+def smoothed_cross_entropy_stub(logits, targets, tau, alpha):
+    raise NotImplementedError
+
+
+def smoothed_cross_entropy(logits, targets, tau, alpha):
+    T, V = logits.shape
+    wanted = torch.full_like(logits, alpha / V)
+    wanted[torch.arange(T), targets] += 1 - alpha
+    q = torch.softmax(logits / tau, dim=1)
+    return (q - wanted) / (tau * T)
+
+
+def _smoothed(logits, targets, tau, alpha, *, others=None, outer=True, inner=True, mean=True):
+    T, V = logits.shape
+    wanted = torch.full_like(logits, alpha / V if others is None else others)
+    wanted[torch.arange(T), targets] = 1 - alpha + (alpha / V if others is None else 0.0)
+    q = torch.softmax(logits / tau if inner else logits, dim=-1)
+    return (q - wanted) / (tau if outer else 1.0) / (T if mean else 1.0)
+
+
+def _loss(logits, targets, tau, alpha):
+    logq = (logits / tau).log_softmax(-1)
+    at_target = logq[torch.arange(len(targets)), targets]
+    return -((1 - alpha) * at_target + alpha * logq.mean(-1)).mean()
+
+
+def check_smoothed_cross_entropy(answer):
+    for T, V, tau, alpha, seed in ((4, 6, 0.5, 0.3, 0), (3, 5, 2.5, 0.1, 1), (1, 4, 1.0, 0.0, 2)):
+        (logits,) = drawn((T, V), seed=seed)
+        targets = torch.tensor([(3 * t + 1) % V for t in range(T)])
+        leaf = logits.clone().requires_grad_()
+        _loss(leaf, targets, tau, alpha).backward()
+        given = (logits, targets, tau, alpha)
+        suspects = {
+            "the chain rule through logits / τ is missing: one more factor 1/τ": _smoothed(
+                *given, outer=False
+            ),
+            "the probabilities are those of the logits divided by τ": _smoothed(
+                *given, inner=False
+            ),
+            "the loss is a mean over T positions: divide by T": _smoothed(*given, mean=False),
+            "smoothing spreads α over all V tokens: each gets α/V, the target as well": _smoothed(
+                *given, others=alpha / max(V - 1, 1)
+            ),
+            "α was taken from the target and given to no other token": _smoothed(
+                *given, others=0.0
+            ),
+            "label smoothing is missing: this is the gradient for α = 0": _smoothed(
+                logits, targets, tau, 0.0
+            ),
+            "the sign is lost: it is what the model says minus what is wanted": -leaf.grad,
+        }
+        message = f"for T={T}, V={V}, τ={tau}, α={alpha} the gradient differs from autograd's"
+        close(answer(*given), leaf.grad, message, suspects=suspects, atol=1e-9)
+
+
+def _no_outer(logits, targets, tau, alpha):
+    return _smoothed(logits, targets, tau, alpha, outer=False)
+
+
+def _no_inner(logits, targets, tau, alpha):
+    return _smoothed(logits, targets, tau, alpha, inner=False)
+
+
+def _no_mean(logits, targets, tau, alpha):
+    return _smoothed(logits, targets, tau, alpha, mean=False)
+
+
+def _to_the_others(logits, targets, tau, alpha):
+    return _smoothed(logits, targets, tau, alpha, others=alpha / (logits.shape[1] - 1))
+
+
+def _to_nobody(logits, targets, tau, alpha):
+    return _smoothed(logits, targets, tau, alpha, others=0.0)
+
+
+def _hard(logits, targets, tau, alpha):
+    return _smoothed(logits, targets, tau, 0.0)
+
+
+def _turned(logits, targets, tau, alpha):
+    return -smoothed_cross_entropy(logits, targets, tau, alpha)
+
+
+EXERCISES = (
+    Exercise(
+        id="backward.smoothed_cross_entropy",
+        title="A softer loss",
+        stub=smoothed_cross_entropy_stub,
+        solution=smoothed_cross_entropy,
+        check=check_smoothed_cross_entropy,
+        hints=(
+            "Cross-entropy with any target distribution w has the gradient q − w by what enters "
+            "the softmax. Write w down first, then see what else stands between it and the logits.",
+            "w has α/V everywhere and 1 − α more at the target. q = softmax(logits / τ). The "
+            "softmax's input is logits / τ, and the loss is a mean over T rows: two more factors.",
+            "wanted = torch.full_like(logits, alpha / V); wanted[torch.arange(T), targets] += "
+            "1 - alpha; (softmax(logits / tau) - wanted) / (tau * T)",
+        ),
+        wrong=(
+            Wrong(_no_outer, "one more factor 1/τ"),
+            Wrong(_no_inner, "divided by τ"),
+            Wrong(_no_mean, "mean over T positions"),
+            Wrong(_to_the_others, "the target as well"),
+            Wrong(_to_nobody, "given to no other token"),
+            Wrong(_hard, "label smoothing is missing"),
+            Wrong(_turned, "sign is lost"),
+        ),
+    ),
+)
