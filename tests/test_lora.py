@@ -98,9 +98,9 @@ def test_only_the_adapters_learn(model):
     base = {n: p.clone() for n, p in model.named_parameters() if not p.requires_grad}
     ids = torch.randint(31, (200,), generator=torch.Generator().manual_seed(6)) % 3
     batches = WindowBatches(ids, batch=4, context=12, seed=0)
-    history = train(model, batches, TrainConfig(steps=30, lr=1e-2, log_every=1))
+    history = train(model, batches, TrainConfig(steps=40, lr=3e-2, log_every=1))
     losses = history.series("loss")[1]
-    assert losses[-1] < losses[0] - 0.15
+    assert losses[-1] < losses[0] - 0.3
     assert all(torch.equal(p, base[n]) for n, p in model.named_parameters() if n in base)
     assert all(layer.b.abs().max() > 0 for layer in lora.adapters(model).values())
 
