@@ -28,7 +28,7 @@ def drawn(name: str = "a", width: str = "text", alt: str = "Loss falls.") -> plo
     (line,) = ax.plot([0, 1, 2], [3.0, 2.0, 1.0], color=plots.COLORS["blue"])
     plots.label_line(ax, line, "train <&> 训练")
     plots.reference(ax, 0.9, "entropy")
-    return plots.show(fig, name, caption="Loss *falls* to `1`, 0 < 1.", alt=alt)
+    return plots.show(fig, name, caption="Loss *falls* to `1`, 0 < 1 %.", alt=alt)
 
 
 @pytest.mark.parametrize("name", plots.COLORS)
@@ -70,12 +70,22 @@ def test_the_same_figure_is_the_same_bytes():
 
 def test_caption_is_escaped_but_for_its_marks():
     page = drawn().bundle()["text/html"]
-    assert "Loss <em>falls</em> to <code>1</code>, 0 &lt; 1." in page
+    assert "Loss <em>falls</em> to <code>1</code>, 0 &lt; 1\u202f%." in page
 
 
 def test_a_wide_figure_scrolls_by_itself():
     assert 'class="lc-scroll" tabindex="0"' in drawn(width="wide").bundle()["text/html"]
     assert 'class="lc-scroll"' not in drawn().bundle()["text/html"]
+
+
+@pytest.mark.parametrize(("width", "pixels"), [("text", 382), ("wide", 536)])
+def test_small_labels_can_be_read_on_a_telephone(width, pixels):
+    shown = drawn(width=width)
+    units = float(ET.fromstring(shown.svg).get("viewBox").split()[2])
+    sizes = [float(px) for px in re.findall(r"font-size: ([\d.]+)px", shown.svg)]
+    assert sizes and min(sizes) * pixels / units > 8.95
+    if width == "wide":
+        assert f"min-width:{pixels / 16}rem" in shown.bundle()["text/html"]
 
 
 def test_line_labels_do_not_cover_each_other():
@@ -93,6 +103,9 @@ def test_bars_write_their_values():
     _, ax = plots.figure()
     plots.bars(ax, ["ngram", "gpt"], np.array([3.25, 1.5]), errors=[0.1, 0.1], colors="green")
     assert {t.get_text() for t in ax.texts} == {"3.25", "1.50"}
+    _, ax = plots.figure()
+    plots.bars(ax, ["gain", "loss"], [1.0, -0.5], fmt="+.1f")
+    assert {t.get_text() for t in ax.texts} == {"+1.0", "−0.5"}
     with pytest.raises(ValueError, match="one name a value, got 1 and 2"):
         plots.bars(ax, ["ngram"], [1.0, 2.0])
 
