@@ -1,5 +1,6 @@
 """Numbers in prose come from the run: `record` prints one and glues it for the text to quote."""
 
+import re
 import warnings
 from typing import Any
 
@@ -26,6 +27,8 @@ def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
     elif not fmt and isinstance(value, float):
         fmt = ".2f"
     text = format(value, fmt)
+    if isinstance(value, int | float):
+        text = re.sub(r"^-", "−", text)  # in the prose a minus, not a hyphen
     print(f"{what or name}: {text}")
     try:
         from myst_nb import glue
