@@ -48,6 +48,11 @@ def layout(root: Value) -> dict[Value, tuple[int, float]]:
     return place
 
 
+def minus(number: float) -> str:
+    """Three digits, and a minus that is no hyphen."""
+    return f"{number:.3g}".replace("-", "−")
+
+
 def draw(ax: Any, root: Value) -> None:
     """Draw a small graph: name, operation, value and gradient of each node, an arrow an edge.
 
@@ -64,8 +69,8 @@ def draw(ax: Any, root: Value) -> None:
             ax.annotate("", (x - 0.32, y), (px + 0.32, py), arrowprops=style)
         head = " = ".join(part for part in (v.name, v.op) if part)
         ax.text(x, y - 0.26, head, ha="center", va="center", fontweight="bold")
-        ax.text(x, y, f"{v.data:.3g}", ha="center", va="center", color=plots.COLORS["blue"])
-        grad = f"{v.grad:.3g}"
+        ax.text(x, y, minus(v.data), ha="center", va="center", color=plots.COLORS["blue"])
+        grad = minus(v.grad)
         ax.text(x, y + 0.26, grad, ha="center", va="center", color=plots.COLORS["orange"])
     columns, rows = zip(*place.values(), strict=True)
     ax.set(xlim=(-0.5, max(columns) + 0.5), ylim=(max(rows) + 0.6, min(rows) - 0.6))

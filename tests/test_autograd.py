@@ -276,7 +276,7 @@ def test_table_and_picture():
     fig, ax = plots.figure()
     graphview.draw(ax, loss)
     svg = plots.show(fig, "graph", alt="a graph").svg
-    assert "tanh" in svg and "-0.272" in svg
+    assert "tanh" in svg and "−0.272" in svg
     wide = x
     for _ in range(50):
         wide = wide + x
