@@ -1,7 +1,7 @@
 """Optimisers: who moves the parameters once backpropagation has found the gradients.
 
-`AdamW` and `Muon` are written out here and tested equal to torch's own. Both keep torch's
-`Optimizer` face (parameter groups, `zero_grad`, `state_dict`), so either may be swapped for any
+`SGD`, `AdamW` and `Muon` are written out here and tested equal to torch's own. All keep torch's
+`Optimizer` face (parameter groups, `zero_grad`, `state_dict`), so each may be swapped for any
 other. Schedules are plain functions from a step to the fraction of the peak learning rate.
 """
 
@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 __all__ = [
+    "SGD",
     "AdamW",
     "Muon",
     "bf16_is_fast",
@@ -51,6 +52,54 @@ def _fractions(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
             raise ValueError(f"{name} must lie in [0, 1), got {value}")
+
+
+class SGD(torch.optim.Optimizer):
+    """Gradient descent, with momentum if asked for (Polyak, 1964).
+
+    With gradient g and velocity u, which starts at 0:
+
+        u ← μu + g
+        w ← w − ηu              or w − η(g + μu) with `nesterov`: one step ahead
+
+    With `momentum` 0 this is w − ηg, and nothing is remembered.
+
+    Example:
+        >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+        >>> descent = SGD([w], lr=0.1, momentum=0.9)
+        >>> for _ in range(2):
+        ...     w.grad = torch.tensor([1.0])
+        ...     descent.step()
+        >>> w.data  # the first step is 0.1 long, the second 0.19
+        tensor([0.7100])
+    """
+
+    def __init__(
+        self, params: Iterable, lr: float = 1e-2, momentum: float = 0.0, nesterov: bool = False
+    ) -> None:
+        _positive(lr=lr)
+        _fractions(momentum=momentum)
+        if nesterov and not momentum:
+            raise ValueError(f"nesterov needs a momentum above 0, got {momentum}")
+        super().__init__(params, dict(lr=lr, momentum=momentum, nesterov=nesterov))
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            mu = group["momentum"]
+            w = [p for p in group["params"] if p.grad is not None]
+            update = [p.grad for p in w]
+            if mu and w:
+                for p in w:
+                    if not self.state[p]:
+                        self.state[p]["u"] = torch.zeros_like(p)
+                u = [self.state[p]["u"] for p in w]
+                torch._foreach_mul_(u, mu)
+                torch._foreach_add_(u, update)
+                update = torch._foreach_add(update, u, alpha=mu) if group["nesterov"] else u
+            if w:
+                torch._foreach_add_(w, update, alpha=-group["lr"])
 
 
 class AdamW(torch.optim.Optimizer):

@@ -164,3 +164,17 @@ def test_clipping_measures_without_a_limit_and_leaves_infinities():
     assert math.isinf(optim.clip_gradients([p], 1.0)) and p.grad[1] == 1.0
     with pytest.raises(ValueError, match="above 0"):
         optim.clip_gradients([p], 0.0)
+
+
+@pytest.mark.parametrize("momentum, nesterov", [(0.0, False), (0.9, False), (0.9, True)])
+def test_sgd_equals_torch(momentum, nesterov):
+    a, b = twins([(3, 4), (5,), (2, 2, 2)])
+    common = dict(lr=0.01, momentum=momentum, nesterov=nesterov)
+    drive(optim.SGD(a, **common), torch.optim.SGD(b, **common), a, b, skip={(0, 1), (5, 0)})
+    torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [dict(lr=-1.0), dict(momentum=1.0), dict(nesterov=True)])
+def test_sgd_says_which_setting_is_wrong(bad):
+    with pytest.raises(ValueError, match=r"must|needs"):
+        optim.SGD([nn.Parameter(torch.ones(2))], **bad)
