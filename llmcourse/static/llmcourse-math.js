@@ -1,6 +1,14 @@
 // A formula that is wider than its column scrolls, so the keyboard must reach it. In a line, a
-// formula keeps the comma or bracket beside it: a browser may break the line between them.
+// formula keeps the comma or bracket beside it: a browser may break the line between them. And a
+// number keeps its per cent sign.
 (() => {
+  const percent = () => {
+    const walk = document.createTreeWalker(document.querySelector("article") ?? document.body, 4);
+    for (let text = walk.nextNode(); text; text = walk.nextNode()) {
+      if (!/\d %/.test(text.data) || text.parentElement.closest("pre, code, script, svg")) continue;
+      text.data = text.data.replace(/(\d) (?=%)/g, "$1\u202f");
+    }
+  };
   const before = /[([‘“]$/;
   const after = /^[-–]?[,.;:!?)\]’”%]+/;
   const bind = () => {
@@ -29,6 +37,7 @@
     }
   };
   addEventListener("load", async () => {
+    percent();
     const drawn = window.MathJax?.startup?.promise;
     if (!drawn) return;
     await drawn;
