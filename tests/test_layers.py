@@ -8,14 +8,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "llmcourse"
 # One row a layer, lowest first. A new module needs a place here.
 ROWS = (
-    ("metrics", "autograd", "memory", "plots", "ragged", "trellis"),
+    ("metrics", "autograd", "memory", "plots", "ragged", "scaling", "trellis"),
     ("tales", "graphview"),
     ("data",),
     ("tokenizers", "attention", "ngram", "hmm", "tagging", "optim", "vectors"),
     ("layers", "gptconfig", "filters"),
     ("feedforward", "rnn", "gpt", "seq2seq", "moe"),
     ("batches", "checkpoint", "gradients"),
-    ("runs",),
+    ("runs", "sweep"),
     ("train", "sample", "lengths"),
     ("hf", "lora", "quantize", "evaluate", "retrieval", "interpret", "noisy"),
     ("models",),
