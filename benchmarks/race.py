@@ -34,8 +34,8 @@ RESULT = Path(llmcourse.__file__).parent / "results" / "race.json"
 FOLDER = Path("runs") / "race"
 TASKS = ("tales", "docs")
 GRID = {  # half-decades, from low to high
-    "SGD": (0.1, 0.3, 1.0, 3.0),
-    "momentum": (0.03, 0.1, 0.3, 1.0),
+    "SGD": (0.3, 1.0, 3.0),
+    "momentum": (0.03, 0.1, 0.3),
     "Adam": (3e-3, 1e-2, 3e-2),
     "AdamW": (3e-3, 1e-2, 3e-2),
     "Muon": (3e-3, 1e-2, 3e-2),
@@ -50,18 +50,18 @@ class Settings:
     heads: int = 4
     layers: int = 2
     context: int = 64  # of docs, in bytes
-    batch: int = 8  # windows of docs
-    stories: int = 6  # of tales, in a batch
+    batch: int = 4  # windows of docs
+    stories: int = 4  # of tales, in a batch
     train_stories: int = 4000
-    test_stories: int = 100
-    test_windows: int = 128
-    sgd_steps: int = 300  # the budget, in steps of plain SGD
+    test_stories: int = 60
+    test_windows: int = 64
+    sgd_steps: int = 160  # the budget, in steps of plain SGD
     warmup: float = 0.1  # of a run's steps; then half a cosine down to 0
     clip: float = 1.0
     weight_decay: float = 0.1  # of AdamW, and of Muon and the AdamW beside it
     seeds: int = 3
     tuning_seed: int = 100
-    points: int = 10  # of a curve
+    points: int = 5  # of a curve
 
 
 def build(s: Settings, vocab: int, context: int, seed: int) -> GPT:
@@ -97,7 +97,7 @@ def tales_task(s: Settings) -> Task:
     def score(model: GPT, part: str) -> float:
         sequences = [tokenizer.encode_story(story) for story in held[part]]
         total = sum(story.logprob for story in held[part])
-        source = StoryBatches(sequences, batch=20)
+        source = StoryBatches(sequences, batch=15)
         for i in range(source.steps_per_epoch):
             x, y = source(i)
             total += float(model(x, y)[1]) * int((y >= 0).sum())
@@ -137,7 +137,7 @@ def one_step(s: Settings, model: GPT, made: list, batch: tuple, fraction: float,
         optimizer.step()
 
 
-def costs(s: Settings, task: Task, rounds: int = 40) -> dict[str, float]:
+def costs(s: Settings, task: Task, rounds: int = 24) -> dict[str, float]:
     """CPU seconds of a whole step, by optimiser: the median of interleaved steps."""
     batches = task.batches(s.tuning_seed)
     runners = {}
@@ -252,9 +252,11 @@ def main() -> None:
         "settings": asdict(s),
         "python-docs": data.load("python-docs").sha256[:12],
         "entropy": tales.entropy(),
-        "tasks": {task: race(s, task) for task in TASKS},
+        "tasks": {},
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    for task in TASKS:
+        result["tasks"][task] = race(s, task)
+        RESULT.write_text(json.dumps(result) + "\n")
     print(table(result))
 
 
