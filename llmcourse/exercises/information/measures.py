@@ -1,4 +1,4 @@
-"""Exercises of the chapter `math/information`."""
+"""Divergence, bits per byte, mutual information, and one step of a coder."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from llmcourse.exercises.core import Exercise, Wrong, close, expect
 
-__all__ = ["EXERCISES"]
+__all__ = ["MEASURES"]
 
 # ---- Kullback-Leibler divergence -------------------------------------------------------------
 
@@ -277,7 +277,7 @@ def _narrow_rounds_through_floats(low, high, starts, symbol):
     return tuple(low + int((high - low) * share + 1e-9) for share in shares)
 
 
-EXERCISES = (
+MEASURES = (
     Exercise(
         id="information.kl",
         title="Kullback-Leibler divergence in bits",

@@ -1,0 +1,8 @@
+"""Exercises of the chapter `math/information`."""
+
+from llmcourse.exercises.information.gradients import GRADIENTS
+from llmcourse.exercises.information.measures import MEASURES
+
+__all__ = ["EXERCISES"]
+
+EXERCISES = (*MEASURES, *GRADIENTS)
