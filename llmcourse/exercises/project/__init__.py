@@ -5,10 +5,25 @@ never seen, and compares the whole 95 % interval with a stated bar. The bar is m
 by wall-clock time: take as long as the limit allows.
 """
 
+from llmcourse.exercises.project.budget import FLOPS, Plan, Run, spend
 from llmcourse.exercises.project.corpus import Corpus, above, corpus, surprise
+from llmcourse.exercises.project.plan import PLAN, PLAN_BAR
 from llmcourse.exercises.project.remember import MEMORY_BAR, REMEMBER
 from llmcourse.exercises.project.transformer import TRANSFORMER, TRANSFORMER_BAR
 
-__all__ = ["EXERCISES", "MEMORY_BAR", "TRANSFORMER_BAR", "Corpus", "above", "corpus", "surprise"]
+__all__ = [
+    "EXERCISES",
+    "FLOPS",
+    "MEMORY_BAR",
+    "PLAN_BAR",
+    "TRANSFORMER_BAR",
+    "Corpus",
+    "Plan",
+    "Run",
+    "above",
+    "corpus",
+    "spend",
+    "surprise",
+]
 
-EXERCISES = (REMEMBER, TRANSFORMER)
+EXERCISES = (REMEMBER, TRANSFORMER, PLAN)
