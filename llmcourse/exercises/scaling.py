@@ -76,7 +76,7 @@ def cache(layers, heads, kv_heads, width, length, bytes_each):
 
 
 def check_cache(answer):
-    for case in ((96, 96, 96, 12288, 2048, 2), (5, 6, 2, 48, 10, 4)):
+    for case in ((5, 6, 2, 48, 10, 4), (96, 96, 96, 12288, 2048, 2)):
         layers, heads, kv_heads, width, length, size = case
         want = 2 * layers * (width // heads) * kv_heads * length * size
         close(
@@ -257,7 +257,7 @@ def check_floor(answer):
     n = np.geomspace(1e3, 1e6, 9)
     for E, A, alpha in ((2.0, 30.0, 0.3), (75.0, 9000.0, 0.6), (0.5, 4.0, 0.15)):
         loss = E + A * n**-alpha
-        got = float(answer(n.copy(), loss.copy()))
+        got = float(answer(n.tolist(), loss.tolist()))
         expect(got < loss.min(), "the floor is not below every loss", got=got)
         expect(
             abs(got) > 1e-9 or E == 0,
@@ -371,5 +371,12 @@ EXERCISES = (
             Wrong(_floor_lowest, "not below every loss"),
             Wrong(_floor_share, "is not found"),
         ),
+        equivalent_mutants={
+            "for _ in range(200): → for _ in range(201):": "the range is at rounding long before",
+            "for _ in range(200): → for _ in range(199):": "the range is at rounding long before",
+            "if bend(middle) > 0: → if bend(middle) >= 0:": "a bend of exactly 0 is the answer",
+            "low, high = (0.0, loss.min()) → low, high = (0.0, loss.max())": "a logarithm of what "
+            "is below 0 is no number, and no number is not above 0: the search comes down",
+        },
     ),
 )
