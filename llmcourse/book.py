@@ -6,8 +6,17 @@ from typing import Any
 
 __all__ = ["record"]
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 # Libraries that look for a notebook's progress bar warn where there is none; a page is no place.
 warnings.filterwarnings("ignore", message="IProgress not found")
+
+
+def _typeset(text: str) -> str:
+    """A number as prose prints it: a minus for a hyphen, and 1e-07 as 1·10⁻⁷."""
+    text = re.sub(r"^-", "−", text)
+    found = re.fullmatch(r"(−?[\d.]+)e([+-]\d+)", text)
+    return f"{found[1]}·10{str(int(found[2])).translate(_RAISED)}" if found else text
 
 
 def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
@@ -28,7 +37,7 @@ def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
         fmt = ".2f"
     text = format(value, fmt)
     if isinstance(value, int | float):
-        text = re.sub(r"^-", "−", text)  # in the prose a minus, not a hyphen
+        text = _typeset(text)
     print(f"{what or name}: {text}")
     try:
         from myst_nb import glue

@@ -68,7 +68,7 @@ def screenshots(html: Path) -> None:
                 view = browser.new_page(
                     viewport={"width": width, "height": 900}, color_scheme=scheme
                 )
-                view.goto(html.as_uri())
+                view.goto(html.as_uri(), timeout=120_000)  # a busy machine takes its time
                 view.evaluate(f"document.documentElement.dataset.theme = '{scheme}'")
                 view.wait_for_timeout(1500)
                 out = html.parents[len(html.relative_to(ROOT / ".make" / "page").parts) - 2]
