@@ -11,7 +11,7 @@ ROWS = (
     ("metrics", "autograd", "memory", "plots", "ragged", "scaling", "trellis"),
     ("tales", "graphview"),
     ("data",),
-    ("tokenizers", "attention", "ngram", "hmm", "tagging", "optim", "vectors"),
+    ("tokenizers", "attention", "dedup", "hmm", "ngram", "optim", "records", "tagging", "vectors"),
     ("layers", "gptconfig", "filters"),
     ("feedforward", "rnn", "gpt", "seq2seq", "moe"),
     ("batches", "checkpoint", "gradients"),
