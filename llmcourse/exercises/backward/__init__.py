@@ -1,7 +1,13 @@
 """Exercises of the chapter `math/backward`."""
 
-from llmcourse.exercises.backward import attention, layers, loss
+from llmcourse.exercises.backward import attention, gates, layers, loss
 
 __all__ = ["EXERCISES"]
 
-EXERCISES = (*layers.EXERCISES[:1], *loss.EXERCISES, *layers.EXERCISES[1:], *attention.EXERCISES)
+EXERCISES = (
+    *layers.EXERCISES[:1],
+    *loss.EXERCISES,
+    *layers.EXERCISES[1:],
+    *gates.EXERCISES,
+    *attention.EXERCISES,
+)

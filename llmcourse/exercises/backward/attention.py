@@ -22,16 +22,21 @@ def attention(grad, q, k, v):
     return s_grad @ k, s_grad.T @ q, p.T @ grad
 
 
-def _weights(q, k, masked=True):
+def _weights(q, k, masked=True, hidden=-torch.inf, late=False, scaled=True):
     T, K = q.shape
-    scores = q @ k.T / math.sqrt(K)
+    scores = q @ k.T / (math.sqrt(K) if scaled else 1.0)
+    later = torch.ones(T, T, dtype=torch.bool).triu(1)
+    if late:
+        return scores.softmax(-1).masked_fill(later, 0.0)
     if masked:
-        scores = scores.masked_fill(torch.ones(T, T, dtype=torch.bool).triu(1), -torch.inf)
+        scores = scores.masked_fill(later, hidden)
     return scores.softmax(-1)
 
 
-def _backward(grad, q, k, v, *, masked=True, rows="right", root=True, turned=False, stale=False):
-    p, K = _weights(q, k, masked), q.shape[1]
+def _backward(
+    grad, q, k, v, *, masked=True, rows="right", root=True, turned=False, stale=False, **mask
+):
+    p, K = _weights(q, k, masked, **mask), q.shape[1]
     p_grad = grad @ v.T
     if rows == "right":
         inner = p_grad - (p * p_grad).sum(-1, keepdim=True)
@@ -39,6 +44,8 @@ def _backward(grad, q, k, v, *, masked=True, rows="right", root=True, turned=Fal
         inner = p_grad - (p * p_grad).sum(0, keepdim=True)
     elif rows == "diagonal":
         inner = p_grad * (1 - p)
+    elif rows == "added":
+        inner = p_grad + (p * p_grad).sum(-1, keepdim=True)
     elif rows == "unweighted":
         inner = p_grad - p_grad.mean(-1, keepdim=True)
     else:
@@ -82,8 +89,50 @@ def check_attention(answer):
                 _backward(*given, stale=True)[2],
             ),
             "the causal mask is missing from P": _backward(*given, masked=False),
+            "a masked score is −∞ before the softmax; 0 is a score like any other": _backward(
+                *given, hidden=0.0
+            ),
+            "masked after the softmax: the rows of P do not add to 1": _backward(*given, late=True),
+            "the scores are not divided by √K before the softmax": _backward(*given, scaled=False),
+            "√K is missing twice: before the softmax, and on the way back": _backward(
+                *given, scaled=False, root=False
+            ),
+            "the row sum is taken away, not added": scores(rows="added"),
+            "P stands in front of the bracket as a factor; it is missing": _without_p(*given),
         }
         judge(answer(*given), want, ("q", "k", "v"), suspects)
+
+
+def _without_p(grad, q, k, v):
+    p, p_grad = _weights(q, k), grad @ v.T
+    s_grad = (p_grad - (p * p_grad).sum(-1, keepdim=True)) / math.sqrt(q.shape[1])
+    return s_grad @ k, s_grad.T @ q, p.T @ grad
+
+
+def _zero_for_masked(grad, q, k, v):
+    return _backward(grad, q, k, v, hidden=0.0)
+
+
+def _masked_late(grad, q, k, v):
+    return _backward(grad, q, k, v, late=True)
+
+
+def _unscaled(grad, q, k, v):
+    return _backward(grad, q, k, v, scaled=False)
+
+
+def _added(grad, q, k, v):
+    return _backward(grad, q, k, v, rows="added")
+
+
+def _root_twice(grad, q, k, v):
+    q_grad, k_grad, v_grad = attention(grad, q, k, v)
+    return q_grad / math.sqrt(q.shape[1]), k_grad / math.sqrt(q.shape[1]), v_grad
+
+
+def _k_first(grad, q, k, v):
+    q_grad, k_grad, v_grad = attention(grad, q, k, v)
+    return k_grad, q_grad, v_grad
 
 
 def _no_row_sum(grad, q, k, v):
@@ -143,6 +192,13 @@ EXERCISES = (
             Wrong(_k_as_q, "transposed"),
             Wrong(_v_stale, "Pᵀ, not P"),
             Wrong(_unmasked, "causal mask is missing"),
+            Wrong(_zero_for_masked, "0 is a score like any other"),
+            Wrong(_masked_late, "masked after the softmax"),
+            Wrong(_unscaled, "before the softmax"),
+            Wrong(_added, "taken away, not added"),
+            Wrong(_without_p, "it is missing"),
+            Wrong(_root_twice, "right but for a constant"),
+            Wrong(_k_first, "in the order q, k, v"),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""A dense layer for a batch, LayerNorm, and SwiGLU."""
+"""A dense layer for a batch, and LayerNorm."""
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +40,13 @@ def check_dense(answer):
                 late.sum(0),
                 late @ W,
             ),
+            "tanh's slope is 1 − a²: the square is missing": _dense_with(a_grad * (1 - a), x, W),
+            "the slope is 1 − a² with a = tanh(z), not with z itself": _dense_with(
+                a_grad * (1 - (x @ W.T + b) ** 2), x, W
+            ),
+            "the bias is missing from z, so the slope is taken at another place": _dense_with(
+                a_grad * (1 - torch.tanh(x @ W.T) ** 2), x, W
+            ),
             "one W serves every row of the batch: add the rows' gradients, do not average them": (
                 delta.T @ x / batch,
                 delta.mean(0),
@@ -54,6 +61,27 @@ def check_dense(answer):
             ),
         }
         judge(answer(a_grad, x, W, b), want, ("W", "b", "x"), suspects)
+
+
+def _dense_with(delta, x, W):
+    return delta.T @ x, delta.sum(0), delta @ W
+
+
+def _dense_no_square(a_grad, x, W, b):
+    return _dense_with(a_grad * (1 - torch.tanh(x @ W.T + b)), x, W)
+
+
+def _dense_slope_of_z(a_grad, x, W, b):
+    return _dense_with(a_grad * (1 - (x @ W.T + b) ** 2), x, W)
+
+
+def _dense_no_bias(a_grad, x, W, b):
+    return _dense_with(a_grad * (1 - torch.tanh(x @ W.T) ** 2), x, W)
+
+
+def _dense_x_first(a_grad, x, W, b):
+    W_grad, b_grad, x_grad = dense(a_grad, x, W, b)
+    return x_grad, W_grad, b_grad
 
 
 def _dense_no_slope(a_grad, x, W, b):
@@ -138,6 +166,20 @@ def check_layer_norm(answer):
             "the factor 1/s is missing: a larger x moves x̂ less": _norm(*given, scale=False),
             "the variance divides by D, not by D − 1": _norm(*given, ddof=1),
             "ε is missing under the root": _norm(grad, x, gain, 0.0),
+            "ε stands under the root, added to the variance": _norm_eps_outside(*given),
+            "the mean of x is not taken out: this is RMSNorm's gradient": _as_rms_norm(*given),
+            "a sum over the channels stands where a mean belongs: divide by D": _norm_with(
+                *given, torch.sum, -1
+            ),
+            "the means run along the D channels of one row, not down the rows": _norm_with(
+                *given, torch.mean, 0
+            ),
+            "the part along x̂ is taken out, not put in: minus": _norm_along_added(*given),
+            "the gain's gradient is grad ⊙ x̂: the gain itself is no factor of it": (
+                None,
+                (gain * grad * _unit(x, eps)).sum(0),
+            ),
+            "the gain multiplies x̂, so x̂, not x, is in its gradient": (None, (grad * x).sum(0)),
             "one gain serves every row: sum over the rows": (
                 None,
                 unit if rows == 1 else grad * _unit(x, eps),
@@ -149,6 +191,41 @@ def check_layer_norm(answer):
 def _unit(x, eps):
     centred = x - x.mean(-1, keepdim=True)
     return centred / ((centred**2).mean(-1, keepdim=True) + eps).sqrt()
+
+
+def _norm_eps_outside(grad, x, gain, eps):
+    s = x.std(-1, keepdim=True, correction=0)
+    return _norm(grad, x, gain, (2 * s + eps) * eps)
+
+
+def _as_rms_norm(grad, x, gain, eps):
+    r = (x.square().mean(-1, keepdim=True) + eps).sqrt()
+    u, unit = grad * gain, x / r
+    return (u - unit * (u * unit).mean(-1, keepdim=True)) / r, (grad * unit).sum(0)
+
+
+def _norm_with(grad, x, gain, eps, gather, axis):
+    u, unit = grad * gain, _unit(x, eps)
+    s = ((x - x.mean(-1, keepdim=True)).square().mean(-1, keepdim=True) + eps).sqrt()
+    taken = gather(u, axis, keepdim=True) + unit * gather(u * unit, axis, keepdim=True)
+    return (u - taken) / s, (grad * unit).sum(0)
+
+
+def _norm_sums(grad, x, gain, eps):
+    return _norm_with(grad, x, gain, eps, torch.sum, -1)
+
+
+def _norm_down(grad, x, gain, eps):
+    return _norm_with(grad, x, gain, eps, torch.mean, 0)
+
+
+def _norm_along_added(grad, x, gain, eps):
+    right, without = _norm(grad, x, gain, eps), _norm(grad, x, gain, eps, along=False)
+    return 2 * without[0] - right[0], right[1]
+
+
+def _norm_gain_twice(grad, x, gain, eps):
+    return layer_norm(grad, x, gain, eps)[0], (gain * grad * _unit(x, eps)).sum(0)
 
 
 def _norm_no_mean(grad, x, gain, eps):
@@ -183,105 +260,6 @@ def _norm_rows(grad, x, gain, eps):
     return layer_norm(grad, x, gain, eps)[0], grad * _unit(x, eps)
 
 
-# SwiGLU.
-
-
-def swiglu_stub(grad, x, gate, up, down):
-    raise NotImplementedError
-
-
-def swiglu(grad, x, gate, up, down):
-    z, a = x @ gate.T, x @ up.T
-    s = torch.sigmoid(z)
-    h_grad = grad @ down
-    z_grad = h_grad * a * (s + z * s * (1 - s))
-    a_grad = h_grad * z * s
-    x_grad = z_grad @ gate + a_grad @ up
-    return x_grad, z_grad.T @ x, a_grad.T @ x, grad.T @ (z * s * a)
-
-
-def _gated(grad, x, gate, up, down, slope, by=("gate", "up"), swap=False):
-    z, a = x @ gate.T, x @ up.T
-    s = z.sigmoid()
-    h_grad = grad @ down
-    z_grad, a_grad = h_grad * a * slope(z, s), h_grad * z * s
-    x_grad = sum(g @ w for n, g, w in (("gate", z_grad, gate), ("up", a_grad, up)) if n in by)
-    hidden = z * s if swap else z * s * a
-    return x_grad, z_grad.T @ x, a_grad.T @ x, grad.T @ hidden
-
-
-def _right(z, s):
-    return s + z * s * (1 - s)
-
-
-def _sigmoid_slope(z, s):
-    return s * (1 - s)
-
-
-def _gate_constant(z, s):
-    return s
-
-
-def check_swiglu(answer):
-    for rows, D, M, seed in ((3, 4, 5, 0), (2, 3, 3, 1), (1, 2, 6, 2)):
-        given = drawn((rows, D), (rows, D), (M, D), (M, D), (D, M), seed=seed, scale=0.8)
-        grad, *inputs = given
-
-        def layer(x, gate, up, down):
-            return (F.silu(x @ gate.T) * (x @ up.T)) @ down.T
-
-        want = truth(layer, grad, *inputs)
-        by_gate = _gated(*given, _right, by=("gate",))
-        by_up = _gated(*given, _right, by=("up",))
-        suspects = {
-            "x is used twice, and this is the way through the gate only: add the one through up": (
-                by_gate[0],
-                None,
-                None,
-                None,
-            ),
-            "x is used twice, and this is the way through up only: add the one through the gate": (
-                by_up[0],
-                None,
-                None,
-                None,
-            ),
-            "silu(z) = z σ(z) is a product: its slope is σ + z σ(1 − σ), not σ(1 − σ)": _gated(
-                *given, _sigmoid_slope
-            ),
-            "σ(z) is treated as a constant: the term z σ(1 − σ) of silu's slope is missing": _gated(
-                *given, _gate_constant
-            ),
-            "down multiplies the gated product silu(z) ⊙ a, not silu(z) alone": (
-                None,
-                None,
-                None,
-                _gated(*given, _right, swap=True)[3],
-            ),
-        }
-        judge(answer(*given), want, ("x", "gate", "up", "down"), suspects)
-
-
-def _swiglu_by_gate(grad, x, gate, up, down):
-    return _gated(grad, x, gate, up, down, _right, by=("gate",))
-
-
-def _swiglu_by_up(grad, x, gate, up, down):
-    return _gated(grad, x, gate, up, down, _right, by=("up",))
-
-
-def _swiglu_sigmoid(grad, x, gate, up, down):
-    return _gated(grad, x, gate, up, down, _sigmoid_slope)
-
-
-def _swiglu_constant(grad, x, gate, up, down):
-    return _gated(grad, x, gate, up, down, _gate_constant)
-
-
-def _swiglu_ungated(grad, x, gate, up, down):
-    return _gated(grad, x, gate, up, down, _right, swap=True)
-
-
 EXERCISES = (
     Exercise(
         id="backward.dense",
@@ -303,6 +281,10 @@ EXERCISES = (
             Wrong(_dense_transposed, "δ outside, x inside"),
             Wrong(_dense_bias_rows, "sum over the rows"),
             Wrong(_dense_wrong_way, "δ W for rows"),
+            Wrong(_dense_no_square, "the square is missing"),
+            Wrong(_dense_slope_of_z, "not with z itself"),
+            Wrong(_dense_no_bias, "the bias is missing from z"),
+            Wrong(_dense_x_first, "in the order W, b, x"),
         ),
     ),
     Exercise(
@@ -328,28 +310,12 @@ EXERCISES = (
             Wrong(_norm_unbiased, "not by D − 1"),
             Wrong(_norm_no_eps, "ε is missing"),
             Wrong(_norm_rows, "one gain serves every row"),
-        ),
-    ),
-    Exercise(
-        id="backward.swiglu",
-        title="SwiGLU",
-        stub=swiglu_stub,
-        solution=swiglu,
-        check=check_swiglu,
-        hints=(
-            "The hidden vector is a product of two things that both come from x. Go back through "
-            "down, then through the product, then through the two matrices; what meets is added.",
-            "h_grad = grad · down. z_grad = h_grad ⊙ a ⊙ silu′(z), a_grad = h_grad ⊙ silu(z). "
-            "x_grad = z_grad · gate + a_grad · up. Each matrix: its gradientᵀ times its input.",
-            "s = z.sigmoid(); z_grad = h_grad * a * (s + z * s * (1 - s)); "
-            "a_grad = h_grad * z * s; z_grad @ gate + a_grad @ up",
-        ),
-        wrong=(
-            Wrong(_swiglu_by_gate, "add the one through up"),
-            Wrong(_swiglu_by_up, "add the one through the gate"),
-            Wrong(_swiglu_sigmoid, "not σ(1 − σ)"),
-            Wrong(_swiglu_constant, "treated as a constant"),
-            Wrong(_swiglu_ungated, "not silu(z) alone"),
+            Wrong(_norm_eps_outside, "ε stands under the root"),
+            Wrong(_as_rms_norm, "RMSNorm"),
+            Wrong(_norm_sums, "divide by D"),
+            Wrong(_norm_down, "not down the rows"),
+            Wrong(_norm_along_added, "not put in"),
+            Wrong(_norm_gain_twice, "no factor of it"),
         ),
     ),
 )

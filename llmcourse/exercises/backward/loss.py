@@ -26,6 +26,12 @@ def _smoothed(logits, targets, tau, alpha, *, others=None, outer=True, inner=Tru
     return (q - wanted) / (tau if outer else 1.0) / (T if mean else 1.0)
 
 
+def _wanted(targets, V, alpha, share=None, kept=None):
+    wanted = torch.full((len(targets), V), alpha / V if share is None else share).double()
+    wanted[torch.arange(len(targets)), targets] += 1 - alpha if kept is None else kept
+    return wanted
+
+
 def _loss(logits, targets, tau, alpha):
     logq = (logits / tau).log_softmax(-1)
     at_target = logq[torch.arange(len(targets)), targets]
@@ -55,6 +61,22 @@ def check_smoothed_cross_entropy(answer):
             ),
             "label smoothing is missing: this is the gradient for α = 0": _smoothed(
                 logits, targets, tau, 0.0
+            ),
+            "what enters the softmax is logits / τ: its slope divides by τ, it does not multiply": (
+                tau**2 * leaf.grad
+            ),
+            "the probabilities are those of logits / τ, not logits · τ": (
+                ((logits * tau).softmax(-1) - _wanted(targets, V, alpha)) / (tau * T)
+            ),
+            "each position has its own softmax, over its V logits": (
+                ((logits / tau).softmax(0) - _wanted(targets, V, alpha)) / (tau * T)
+            ),
+            "the mean is over T positions only, not over the T · V logits": leaf.grad / V,
+            "α is shared by V tokens: each gets α/V": (
+                ((logits / tau).softmax(-1) - _wanted(targets, V, alpha, share=alpha)) / (tau * T)
+            ),
+            "the target keeps its whole 1 and gets α/V more: it must give α away first": (
+                ((logits / tau).softmax(-1) - _wanted(targets, V, alpha, kept=1.0)) / (tau * T)
             ),
             "the sign is lost: it is what the model says minus what is wanted": -leaf.grad,
         }
@@ -86,6 +108,21 @@ def _hard(logits, targets, tau, alpha):
     return _smoothed(logits, targets, tau, 0.0)
 
 
+def _tau_above(logits, targets, tau, alpha):
+    return tau**2 * smoothed_cross_entropy(logits, targets, tau, alpha)
+
+
+def _whole_alpha(logits, targets, tau, alpha):
+    T, V = logits.shape
+    wanted = _wanted(targets, V, alpha, share=alpha)
+    return ((logits / tau).softmax(-1) - wanted) / (tau * T)
+
+
+def _down_the_rows(logits, targets, tau, alpha):
+    T, V = logits.shape
+    return ((logits / tau).softmax(0) - _wanted(targets, V, alpha)) / (tau * T)
+
+
 def _turned(logits, targets, tau, alpha):
     return -smoothed_cross_entropy(logits, targets, tau, alpha)
 
@@ -113,6 +150,9 @@ EXERCISES = (
             Wrong(_to_nobody, "given to no other token"),
             Wrong(_hard, "label smoothing is missing"),
             Wrong(_turned, "sign is lost"),
+            Wrong(_tau_above, "does not multiply"),
+            Wrong(_whole_alpha, "shared by V"),
+            Wrong(_down_the_rows, "its own softmax"),
         ),
     ),
 )

@@ -32,10 +32,10 @@ def _stack(*sizes):
     return [(draw(o, i), draw(o)) for i, o in pairwise(sizes)]
 
 
-def _pair(got):
+def _pair(got, names="the matrix W and the bias b"):
     expect(
         isinstance(got, tuple | list) and len(got) == 2,
-        "return two tensors, the matrix W and the bias b",
+        f"return two tensors, {names}",
         got=type(got).__name__,
     )
     return got
@@ -53,6 +53,7 @@ def check_fold(answer):
             "the matrices are in the wrong order: the first layer acts first, so its matrix "
             "stands rightmost": A @ B @ C,
             "this is the transpose: W has shape (out, in)": (C @ B @ A).T,
+            "* multiplies entry by entry: a matrix after a matrix is @": C * B * A,
         },
     )
     close(
@@ -63,6 +64,11 @@ def check_fold(answer):
             "the biases are only added up: a later matrix also acts on an earlier bias": a + b + c,
             "only the last bias is left: the earlier ones pass through the later matrices": c,
             "the last layer's own bias is missing": C @ (B @ a + b),
+            "each bias met its own layer's matrix: it must meet only those of later layers": A @ a
+            + B @ b
+            + C @ c,
+            "the bias met the whole product W: a layer adds only its own matrix to what came "
+            "before, so make the bias before W is overwritten": C @ B @ A @ (B @ A @ a + b) + c,
         },
     )
     layers = _stack(3, 5, 2)
@@ -88,6 +94,18 @@ def _fold_adds_biases(layers):
 
 def _fold_last_bias(layers):
     return fold(layers)[0], layers[-1][1]
+
+
+def _fold_own_matrix(layers):
+    return fold(layers)[0], sum(W @ b for W, b in layers)
+
+
+def _fold_matrix_first(layers):
+    W, b = layers[0]
+    for next_W, next_b in layers[1:]:
+        W = next_W @ W
+        b = W @ b + next_b
+    return W, b
 
 
 def _fold_transposed(layers):
@@ -116,7 +134,7 @@ def check_logsumexp(answer):
     (slope,) = torch.autograd.grad(want.sum(), z)
     plain = z.detach()
     top = plain.max(-1).values
-    value, gradient = _pair(answer(plain.clone()))
+    value, gradient = _pair(answer(plain.clone()), "the value and its gradient")
     close(
         value,
         want.detach(),
@@ -140,6 +158,9 @@ def check_logsumexp(answer):
             "the shift cancels in the value, and must cancel here": slope
             - F.one_hot(plain.argmax(-1), 5),
             "this is log-softmax; the gradient is softmax": plain.log_softmax(-1),
+            "this divides by the sum over all rows: each row has its own": slope
+            * want.detach().exp()[:, None]
+            / want.detach().exp().sum(),
         },
     )
     for shift in (2000.0, -2000.0):
@@ -151,12 +172,26 @@ def check_logsumexp(answer):
         )
         close(value, want.detach() + shift, "adding a constant to all entries adds it to the value")
         close(gradient, slope, f"near {shift:,.0f} the gradient should be the same")
-    spread = torch.tensor([[[0.0, 900.0, 899.0], [-900.0, 0.0, -1.0]]], dtype=torch.float64)
+    apart = torch.tensor([[2000.0, 1999.0], [0.0, 1.0]], dtype=torch.float64)
+    value, gradient = _pair(answer(apart.clone()))
+    expect(
+        bool(torch.isfinite(value).all() and torch.isfinite(gradient).all()),
+        "with one row near 2,000 and one near 0 an entry is not finite: each row has its own "
+        "largest entry to take out",
+        got=value,
+    )
+    spread = torch.tensor([[[-2000.0, 2000.0, 1999.0], [-2000.0, 0.0, -1.0]]], dtype=torch.float64)
     value, gradient = _pair(answer(spread.repeat(2, 1, 1)))
+    expect(
+        bool(torch.isfinite(value).all() and torch.isfinite(gradient).all()),
+        "entries of one row that lie 4,000 apart overflow: take out the largest of the row, so "
+        "that no exponent is above 0",
+        got=value,
+    )
     close(
         value,
         torch.logsumexp(spread, -1).repeat(2, 1),
-        "wrong where entries of a row lie 900 apart, or where there are more than two axes: the "
+        "wrong where entries of a row lie 4,000 apart, or where there are more than two axes: the "
         "sum runs along the last",
     )
     close(gradient, spread.softmax(-1).repeat(2, 1, 1), "its gradient is wrong there")
@@ -179,6 +214,21 @@ def _lse_unnormalised(z):
 def _lse_through_top(z):
     value, gradient = logsumexp(z)
     return value, gradient - F.one_hot(z.argmax(-1), z.shape[-1])
+
+
+def _lse_one_top_for_all(z):
+    e = torch.exp(z - z.max())
+    return z.max() + e.sum(-1).log(), e / e.sum(-1, keepdim=True)
+
+
+def _lse_mean_for_top(z):
+    middle = z.mean(-1, keepdim=True)
+    e = torch.exp(z - middle)
+    return middle.squeeze(-1) + e.sum(-1).log(), e / e.sum(-1, keepdim=True)
+
+
+def _lse_one_sum(z):
+    return logsumexp(z)[0], torch.exp(z - z.max()) / torch.exp(z - z.max()).sum()
 
 
 def _lse_wrong_axis(z):
@@ -211,6 +261,8 @@ EXERCISES = (
             Wrong(_fold_reversed, "wrong order"),
             Wrong(_fold_adds_biases, "only added up"),
             Wrong(_fold_last_bias, "only the last bias"),
+            Wrong(_fold_own_matrix, "only those of later layers"),
+            Wrong(_fold_matrix_first, "before W is overwritten"),
             Wrong(_fold_transposed, "transpose"),
         ),
     ),
@@ -242,6 +294,9 @@ EXERCISES = (
             Wrong(_lse_unnormalised, "must add to 1"),
             Wrong(_lse_through_top, "add to 0"),
             Wrong(_lse_wrong_axis, "wrong axis"),
+            Wrong(_lse_one_top_for_all, "each row has its own largest"),
+            Wrong(_lse_mean_for_top, "4,000 apart overflow"),
+            Wrong(_lse_one_sum, "over all rows"),
         ),
     ),
 )

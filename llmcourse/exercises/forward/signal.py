@@ -41,15 +41,20 @@ def _bump(u):
 
 
 def check_gain(answer):
-    cases = (("relu", F.relu), ("tanh", torch.tanh), ("gelu", F.gelu), ("a made-up one", _bump))
+    # ReLU is not first: so many of its means are 1/2 that two mistakes would look alike.
+    cases = (("gelu", F.gelu), ("tanh", torch.tanh), ("relu", F.relu), ("a made-up one", _bump))
     for name, phi in cases:
         second, mean = _mean(lambda u: phi(u) ** 2), _mean(phi)  # noqa: B023
+        size = _mean(lambda u: phi(u).abs())  # noqa: B023
+        narrow = _mean(lambda u: phi(u / math.sqrt(2)) ** 2)  # noqa: B023
         slope = _mean(lambda u: _slope(phi, u) ** 2)  # noqa: B023
         expect(name != "relu" or abs(second - 0.5) < 1e-6, "the check's own quadrature is wrong")
+        got = answer(phi)
+        kept = float(got) ** 2 * second if isinstance(got, float | int) else math.nan
         close(
-            answer(phi),
+            got,
             second**-0.5,
-            f"wrong for {name}",
+            f"wrong for {name}: with this σ, σ² E[φ(u)²] is {kept:.3g}, not 1",
             rtol=2e-3,
             suspects={
                 "this is σ², the variance of the weights: take the root": 1 / second,
@@ -59,6 +64,14 @@ def check_gain(answer):
                 ** -0.5,
                 "this keeps the gradient, E[φ′²]; the forward pass keeps E[φ²]": slope**-0.5,
                 "it is the wrong way up: the gain makes good what φ loses": second**0.5,
+                "√2 is ReLU's gain; each activation has its own": math.sqrt(2),
+                "the mean of |φ| is not asked for: variances need the mean of φ²": 1 / size,
+                "the density e^(−u²/2) is not divided by its own sum, √(2π)": (
+                    second * math.sqrt(2 * math.pi)
+                )
+                ** -0.5,
+                "the density of a standard normal is e^(−u²/2): e^(−u²) has variance 1/2": narrow
+                ** -0.5,
             },
         )
 
@@ -77,6 +90,18 @@ def _gain_backward(phi):
 
 def _gain_inverse(phi):
     return 1 / gain(phi)
+
+
+def _gain_unnormalised(phi):
+    return gain(phi) / (2 * math.pi) ** 0.25
+
+
+def _gain_narrow(phi):
+    return gain(lambda u: phi(u / math.sqrt(2)))
+
+
+def _gain_of_size(phi):
+    return 1 / _mean(lambda u: phi(u).abs())
 
 
 def _gain_he_for_all(phi):
@@ -106,15 +131,28 @@ def check_cosine_map(answer):
     for c in (0.3, -0.4, 0.9, 0.0):
         angle = math.acos(c)
         sine, rest = math.sin(angle) / math.pi, (1 - angle / math.pi) * c
+        got, want = answer(c), _by_quadrature(c)
+        gap = abs(float(got) - want) if isinstance(got, float | int) else math.nan
+        expect(
+            not 1e-6 < gap < 0.01,
+            f"near, and not exact, for c = {c}: a sample or a coarse grid? The integral over the "
+            "angle can be done by hand",
+            expected=want,
+            got=got,
+        )
         close(
-            answer(c),
-            _by_quadrature(c),
+            got,
+            want,
             f"two inputs of cosine {c} should leave the layer with the cosine that E[φ(u)φ(v)] "
             "gives",
             atol=1e-6,
             suspects={
                 "this is E[φ(u)φ(v)] itself: divide by the mean square, which is 1/2": (sine + rest)
                 / 2,
+                "the factor 1/π is missing: at c = 1 the cosine must be 1": (sine + rest) * math.pi,
+                "both terms are positive: (π − θ) cos θ is added to the sine": sine - rest,
+                "the mean of ReLU was taken away: that is a correlation, and a cosine is asked "
+                "for": (sine + rest - 1 / math.pi) / (1 - 1 / math.pi),
                 "the sine term is missing": rest,
                 "the cosine term is missing": sine,
                 "the factor is π − θ, not θ: equal inputs (θ = 0) must stay equal": sine
@@ -152,6 +190,24 @@ def _cosine_order_zero(c):
     return 1 - math.acos(c) / math.pi
 
 
+def _cosine_no_pi(c):
+    return cosine_map(c) * math.pi
+
+
+def _cosine_minus(c):
+    return (1 - math.acos(max(-1.0, min(1.0, c))) / math.pi) * -2 * c + cosine_map(c)
+
+
+def _cosine_correlation(c):
+    return (cosine_map(c) - 1 / math.pi) / (1 - 1 / math.pi)
+
+
+def _cosine_sampled(c):
+    u, w = torch.randn(2, 200_000, generator=torch.Generator().manual_seed(0))
+    v = c * u + math.sqrt(max(0.0, 1 - c * c)) * w
+    return float((u.relu() * v.relu()).mean() * 2)
+
+
 def _cosine_unclipped(c):
     angle = math.acos(c)
     return (math.sin(angle) + (math.pi - angle) * math.cos(angle)) / math.pi
@@ -185,7 +241,10 @@ EXERCISES = (
             Wrong(_gain_variance, "mean square"),
             Wrong(_gain_backward, "keeps the gradient"),
             Wrong(_gain_inverse, "wrong way up"),
-            Wrong(_gain_he_for_all, "wrong for tanh"),
+            Wrong(_gain_he_for_all, "each activation has its own"),
+            Wrong(_gain_unnormalised, "own sum"),
+            Wrong(_gain_narrow, "variance 1/2"),
+            Wrong(_gain_of_size, "mean of |φ|"),
         ),
         equivalent_mutants={
             f"u = torch.linspace(-10, 10, 8001, dtype=torch.float64) → {change}": (
@@ -227,6 +286,10 @@ EXERCISES = (
             Wrong(_cosine_angle, "π − θ, not θ"),
             Wrong(_cosine_order_zero, "without their values"),
             Wrong(_cosine_unclipped, "clip it"),
+            Wrong(_cosine_no_pi, "1/π is missing"),
+            Wrong(_cosine_minus, "both terms are positive"),
+            Wrong(_cosine_correlation, "a correlation"),
+            Wrong(_cosine_sampled, "by hand"),
         ),
     ),
 )
