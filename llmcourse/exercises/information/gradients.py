@@ -47,6 +47,15 @@ def check_cover_gradient(answer):
             "τ is left out altogether": _softmax(Z) - P,
             "only the diagonal of the softmax's Jacobian is used: raising one logit lowers all "
             "the other probabilities": -P * (1 - q) / tau,
+            "τ multiplies where it must divide: the derivative of z / τ is 1 / τ": (q - P) * tau,
+            "τ multiplies z where it must divide": (_softmax(Z * tau) - P) / tau,
+            "this is the derivative by q; the softmax's Jacobian is still to come": -P / q / tau,
+            "the softmax's factor q has been used up: p / q times q is p": q * (q - P) / tau,
+            "this is in bits; the exercise asks for nats": (q - P) / tau / np.log(2),
+            "it is divided by V: a divergence is a sum over the outcomes, not a mean": (
+                (q - P) / tau / len(P)
+            ),
+            "the chain rule gives 1 / τ once, not twice": (q - P) / tau**2,
         },
     )
     zero = np.array([0.0, 1.0, 0.0, 0.0])
@@ -122,6 +131,15 @@ def check_seek_gradient(answer):
             "this is the gradient of D(p ‖ q), the other direction": q - P,
             "the factor q is missing: outcome j moves in proportion to q_j": ratio
             - (q * ratio).sum(),
+            "the mean of the ratios is taken under q, not under p": q * (ratio - (P * ratio).sum()),
+            "the mean of the ratios has the weights q; this one counts all alike": q
+            * (ratio - ratio.mean()),
+            "the mean of the ratios must be taken away, not added": q * (ratio + (q * ratio).sum()),
+            "only the diagonal of the softmax's Jacobian is used: raising one logit lowers all "
+            "the other probabilities": q * (1 - q) * (ratio + 1),
+            "the rest of the Jacobian is missing, − q_i q_j: raising one logit lowers all the "
+            "others": q * (ratio + 1),
+            "this is in bits; the exercise asks for nats": want / np.log(2),
             "the sign is wrong: a step along this would raise the divergence": -want,
             "only log q is there: log p must be taken away (this is minus the entropy's "
             "gradient)": q * (np.log(q) - (q * np.log(q)).sum()),

@@ -1,4 +1,4 @@
-"""Divergence, bits per byte, mutual information, and one step of a coder."""
+"""Divergence, bits per byte, mutual information."""
 
 import math
 
@@ -38,6 +38,12 @@ def check_kl(answer):
             "this is the cross-entropy; the entropy of p must be taken away": -sum(
                 a * math.log2(b) for a, b in zip(p, q, strict=True)
             ),
+            "the terms are made positive one by one; only their sum is never negative": sum(
+                abs(a * math.log2(a / b)) for a, b in zip(p, q, strict=True)
+            ),
+            "the probabilities p are the weights already: do not divide by the number of "
+            "outcomes": want / len(p),
+            "this is the mean of both directions; asked is D(p ‖ q) alone": (want + back) / 2,
         },
     )
     close(answer(p, p), 0.0, "a distribution is at distance 0 from itself", atol=1e-12)
@@ -111,6 +117,12 @@ def check_bits_per_byte(answer):
             "the mean over tokens is taken before dividing by the bytes: take the sum": want
             / len(logprobs),
             "the sign is lost: log p is negative, a length is not": -want,
+            "from nats to bits one divides by log 2": total * math.log(2) / len(text.encode()),
+            "this is the cost of the whole text; divide by its bytes": total / math.log(2),
+            "this divides by the bits of the text; it has 8 times fewer bytes": want / 8,
+            "this is a perplexity per byte: leave out the exponential": math.exp(
+                want * math.log(2)
+            ),
         },
     )
     close(answer([math.log(1 / 256)] * 4, "four"), 8.0, "guessing bytes blindly costs 8 bits each")
@@ -148,6 +160,7 @@ def mutual_information(joint):
 def check_mutual_information(answer):
     joint = np.array([[0.3, 0.1, 0.05], [0.05, 0.2, 0.3]])
     rows, columns = joint.sum(1), joint.sum(0)
+    product = np.outer(rows, columns)
     want = _entropy(rows) + _entropy(columns) - _entropy(joint.ravel())
     close(
         answer(joint),
@@ -160,6 +173,10 @@ def check_mutual_information(answer):
             "this is H(Y | X), what is left of Y: take it away from H(Y)": _entropy(columns) - want,
             "a row and a column share less than their entropies' sum: subtract the pair's "
             "entropy": _entropy(rows) + _entropy(columns),
+            "the sign is wrong: the ratio is p(x, y) over p(x) p(y)": -want,
+            "this is the divergence of the product from the table; the mean is taken under the "
+            "table": float((product * np.log2(product / joint)).sum()),
+            "each logarithm counts with its weight p(x, y)": float(np.log2(joint / product).sum()),
         },
     )
     close(answer(np.outer(rows, columns)), 0.0, "independent variables share nothing", atol=1e-9)
@@ -190,91 +207,6 @@ def _mi_no_zero(joint):
     product = np.outer(joint.sum(1), joint.sum(0))
     with np.errstate(divide="ignore", invalid="ignore"):
         return float((joint * np.log2(joint / product)).sum())
-
-
-# ---- one step of an arithmetic coder ---------------------------------------------------------
-
-
-def narrow_stub(low, high, starts, symbol):
-    raise NotImplementedError
-
-
-def narrow(low, high, starts, symbol):
-    width, total = high - low, starts[-1]
-    new_low = low + width * starts[symbol] // total
-    new_high = low + width * starts[symbol + 1] // total
-    return new_low, new_high
-
-
-def check_narrow(answer):
-    starts = [0, 5, 6, 9, 10]
-    got = answer(0, 1000, starts, 0)
-    expect(
-        all(isinstance(x, int | np.integer) for x in got),
-        "ends of a range must be whole numbers, or encoder and decoder drift apart: use //",
-        got=got,
-    )
-    for symbol in range(4):
-        want = (100 * starts[symbol], 100 * starts[symbol + 1])
-        got = tuple(answer(0, 1000, starts, symbol))
-        expect(
-            got != (want[0], want[1] - 1),
-            "the upper end is one short: ranges are half open, high itself is outside",
-            expected=want,
-            got=got,
-        )
-        expect(
-            got == want,
-            f"wrong for symbol {symbol} of {starts} in the range 0 to 1000",
-            expected=want,
-            got=got,
-        )
-    moved = tuple(answer(7000, 8000, starts, 2))
-    expect(
-        moved != (600, 900),
-        "the new range must lie inside the old one: add low",
-        expected=(7600, 7900),
-        got=moved,
-    )
-    expect(moved == (7600, 7900), "wrong where low is not 0", expected=(7600, 7900), got=moved)
-    ends = [tuple(answer(11, 11 + 997, starts, symbol)) for symbol in range(4)]
-    joined = [11, *(high for _, high in ends)]
-    expect(
-        [low for low, _ in ends] == joined[:-1] and joined[-1] == 1008,
-        "the symbols' ranges must tile the old one with no gap and no overlap, also where the "
-        "division leaves a remainder: multiply first, divide last",
-        expected=[(11, 509), (509, 609), (609, 908), (908, 1008)],
-        got=ends,
-    )
-    big = 2**62
-    expect(
-        tuple(answer(0, big, [0, 1, 3], 1)) == (big // 3, big),
-        "a wide range loses its last digits: floats hold 53 bits, whole numbers all of them",
-    )
-
-
-def _narrow_floats(low, high, starts, symbol):
-    width, total = high - low, starts[-1]
-    return low + width * starts[symbol] / total, low + width * starts[symbol + 1] / total
-
-
-def _narrow_closed(low, high, starts, symbol):
-    new_low, new_high = narrow(low, high, starts, symbol)
-    return new_low, new_high - 1
-
-
-def _narrow_from_zero(low, high, starts, symbol):
-    return narrow(0, high - low, starts, symbol)
-
-
-def _narrow_divides_first(low, high, starts, symbol):
-    unit = (high - low) // starts[-1]
-    return low + unit * starts[symbol], low + unit * starts[symbol + 1]
-
-
-def _narrow_rounds_through_floats(low, high, starts, symbol):
-    shares = [starts[symbol + i] / starts[-1] for i in (0, 1)]
-    return tuple(low + int((high - low) * share + 1e-9) for share in shares)
 
 
 MEASURES = (
@@ -364,35 +296,6 @@ MEASURES = (
             Wrong(_mi_conditional, "H(X | Y)"),
             Wrong(_mi_pair, "entropy of the pair"),
             Wrong(_mi_no_zero, "cells of 0"),
-        ),
-    ),
-    Exercise(
-        id="information.narrow",
-        title="One step of an arithmetic coder",
-        stub=narrow_stub,
-        solution=narrow,
-        check=check_narrow,
-        hints=(
-            "The old range is a ruler of `high - low` marks. Symbol `s` owns the part of it from "
-            "`starts[s]` to `starts[s + 1]`, counted in `starts[-1]` parts.",
-            """
-            width = high - low, total = the last entry of starts
-            lower end = low + width · starts[symbol] / total, rounded down
-            upper end = the same with starts[symbol + 1]
-            """,
-            """
-            width, total = high - low, starts[-1]
-            new_low = low + width * starts[symbol] // total
-            new_high = ...
-            return new_low, new_high
-            """,
-        ),
-        wrong=(
-            Wrong(_narrow_floats, "whole numbers"),
-            Wrong(_narrow_closed, "one short"),
-            Wrong(_narrow_from_zero, "add low"),
-            Wrong(_narrow_divides_first, "tile the old one"),
-            Wrong(_narrow_rounds_through_floats, "53 bits"),
         ),
     ),
 )
