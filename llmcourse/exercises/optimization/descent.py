@@ -49,6 +49,7 @@ def check_heavy_ball(answer):
             suspects={
                 "that is the rate itself: the momentum is its square, since the two roots of each "
                 "eigenvalue multiply to μ": best,
+                "that is the learning rate; the order is learning rate, momentum, rate": best_eta,
                 "κ stands without its root: this is plain gradient descent's rate": (kappa - 1)
                 / (kappa + 1),
                 "κ stands without its root: this is the square of plain descent's rate": (
@@ -65,6 +66,12 @@ def check_heavy_ball(answer):
                 "2/(λ_min + λ_max) is plain gradient descent's best; momentum allows more": 2
                 / (low + high),
                 "the square is missing: 4/(√λ_min + √λ_max)²": 4 / (low**0.5 + high**0.5),
+                "(√λ_min + √λ_max)² is more than λ_min + λ_max: it has a mixed term": (
+                    4 / (low + high)
+                ),
+                "that is the limit of stability at λ_max; a step so long is not the best": (
+                    2 * (1 + best_mu) / high
+                ),
                 "1/λ_max is safe, not best": 1 / high,
             },
         )
@@ -76,6 +83,7 @@ def check_heavy_ball(answer):
                 "the square of the rate is how the loss shrinks; the error shrinks by its root": (
                     best_mu
                 ),
+                "a rate is the size of a root, so it is not negative: κ is λ_max over λ_min": -best,
             },
         )
         if kappa > 1:
@@ -134,6 +142,11 @@ def check_noise_floor(answer):
                     eta * sigma**2 / 4
                 ),
                 "the noise enters with its variance σ², not with σ": want / sigma,
+                "the noise is multiplied by η before it is added: its variance has η²": want / eta,
+                "(1 − ηλ) multiplies w, so it stands squared in the variance": (eta * sigma**2 / 2),
+                "up to ηλ = 2 it settles: from 1 on w jumps from side to side, and shrinks": (
+                    math.inf
+                ),
             },
         )
     for eta, lam in ((2.0, 1.0), (0.5, 5.0)):
@@ -187,14 +200,15 @@ def check_hessian_vector(answer):
     H = torch.autograd.functional.hessian(loss, w)
     (gradient,) = torch.autograd.grad(loss(w.requires_grad_()), w)
     w = w.detach()
-    rough = [_difference(loss, w, v, step) for step in (1e-1, 1e-2, 1e-3)]
-    got = answer(loss, w.clone(), v.clone())
-    expect(
-        all(_apart(got, r) for r in rough),
-        "a difference of two gradients, not exact: differentiate the gradient itself",
-        expected=H @ v,
-        got=got,
-    )
+    try:
+        got = answer(loss, w.clone(), v.clone())
+    except RuntimeError as error:
+        expect(
+            "does not require grad" not in str(error),
+            "the gradient was cut off from w, so it cannot be differentiated again: "
+            "keep its graph with create_graph=True",
+        )
+        raise
     close(
         got,
         H @ v,
@@ -207,12 +221,21 @@ def check_hessian_vector(answer):
             "only H's diagonal was used: other parameters bend the gradient too": H.diagonal() * v,
             "that is the gradient; v has not entered": gradient,
             "the sign is wrong": -H @ v,
+            "that is vᵀHv, one number: the last product with v is too many": v @ H @ v,
+            "v has not entered: this is 2Hg, the gradient of g · g": 2 * H @ gradient,
+            "the gradient was summed before v entered: multiply by v first": H.sum(0) * v,
+            "the gradient itself is still in it: .grad adds up, so take the second one alone": (
+                gradient + H @ v
+            ),
         },
+        rtol=0.05,
     )
-
-
-def _apart(got, r):
-    return not (torch.is_tensor(got) and got.shape == r.shape and torch.equal(got.detach(), r))
+    close(
+        got,
+        H @ v,
+        "a difference of two gradients, not exact: differentiate the gradient itself",
+        atol=1e-11,
+    )
 
 
 def _gradient(loss, w):
@@ -235,6 +258,15 @@ def _hvp_outer(loss, w, v):
 
 def _hvp_diagonal(loss, w, v):
     return torch.autograd.functional.hessian(loss, w).diagonal() * v
+
+
+def _hvp_cut(loss, w, v):
+    w = w.detach().requires_grad_()
+    return torch.autograd.grad(_gradient(loss, w) @ v, w)[0]
+
+
+def _hvp_central(loss, w, v, step=1e-4):
+    return (_gradient(loss, w + step * v) - _gradient(loss, w - step * v)) / (2 * step)
 
 
 def _hvp_elementwise(loss, w, v):
@@ -317,6 +349,8 @@ EXERCISES = (
         ),
         wrong=(
             Wrong(_hvp_difference, "not exact"),
+            Wrong(_hvp_central, "not exact"),
+            Wrong(_hvp_cut, "create_graph"),
             Wrong(_hvp_outer, "outer product"),
             Wrong(_hvp_diagonal, "diagonal"),
             Wrong(_hvp_elementwise, "element by element"),

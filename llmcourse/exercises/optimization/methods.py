@@ -39,6 +39,18 @@ def check_correction(answer):
                     1 - last**t
                 ),
                 "that is the weight of the last gradient alone; earlier ones count too": 1 - last,
+                "β changes here: the first one to the power t is not the product of all": (
+                    1 - betas[0] ** t
+                ),
+                "β changes here: a mean β to the power t is not the product of all": (
+                    1 - (sum(betas) / t) ** t
+                ),
+                "what is left of the start shrinks by a factor β a step: multiply the β": (
+                    1 - sum(betas)
+                ),
+                "take the product of the β from 1, not the product of the 1 − β": math.prod(
+                    1 - beta for beta in betas
+                ),
             },
         )
 
@@ -82,9 +94,12 @@ def check_orthogonalise(answer):
         unit,
         "with 0 steps only the start is left: G divided by its Frobenius norm",
         suspects={
-            "G is not divided by its norm: the iteration diverges from singular values above √3": G,
+            "G is not divided by its norm: from singular values above √3 the iteration no longer "
+            "leads to 1": G,
             "divided by its largest element, G may still have a singular value above √3": G
             / G.abs().max(),
+            "that start would do, but it needs singular values: the Frobenius norm is cheaper, and "
+            "never smaller": G / torch.linalg.matrix_norm(G, 2),
         },
     )
     one = 1.5 * unit - 0.5 * unit @ unit.mT @ unit
@@ -97,6 +112,9 @@ def check_orthogonalise(answer):
             - 0.5 * unit**3,
             "the sign of the cubic term is wrong: large singular values must come down": 1.5 * unit
             + 0.5 * unit @ unit.mT @ unit,
+            "the ½ of the cubic term is missing, so 1 is no fixed point": 1.5 * unit
+            - unit @ unit.mT @ unit,
+            "these are Muon's coefficients, which end about 1; asked are 3/2 and −1/2": _muon(unit),
         },
     )
     for shape in ((4, 6), (6, 4), (3, 3)):
@@ -108,6 +126,11 @@ def check_orthogonalise(answer):
             f"after 60 steps on a {shape[0]} × {shape[1]} matrix it should be UVᵀ",
             atol=1e-6,
         )
+
+
+def _muon(X):
+    A = X @ X.mT
+    return 3.4445 * X + (-4.7750 * A + 2.0315 * A @ A) @ X
 
 
 def _ortho_raw(G, steps):
