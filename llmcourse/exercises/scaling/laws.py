@@ -1,111 +1,12 @@
-"""Exercises of the chapter `math/scaling`."""
+"""Exercises of `math/scaling` on the fitted law: its slope, its best split, its floor."""
 
 import math
 
 import numpy as np
 
 from llmcourse.exercises.core import Exercise, Wrong, close, expect
-from llmcourse.gptconfig import GPTConfig
 
-__all__ = ["EXERCISES"]
-
-# ---- parameters of a GPT-2-like model --------------------------------------------------------
-
-
-def parameters_stub(layers, width, vocab, context):
-    raise NotImplementedError
-
-
-def parameters(layers, width, vocab, context):
-    matrices = 12 * width**2  # 3 + 1 in attention, 4 + 4 in the MLP
-    biases = 9 * width  # 3 + 1 and 4 + 1
-    norms = 4 * width  # two norms, each with a gain and a bias
-    return layers * (matrices + biases + norms) + 2 * width + (vocab + context) * width
-
-
-def check_parameters(answer):
-    for layers, width, vocab, context in ((3, 20, 101, 7), (12, 768, 50_257, 1024)):
-        form = GPTConfig.gpt2_form(
-            layers=layers, width=width, heads=4, vocab_size=vocab, context=context
-        )
-        want = form.parameter_count()
-        got = answer(layers, width, vocab, context)
-        where = f"with {layers} layers of width {width}, {vocab} tokens and {context} places"
-        close(
-            got,
-            want,
-            f"not the module's own count {where}",
-            suspects={
-                f"the biases and norms are missing {where}": want - layers * 13 * width - 2 * width,
-                f"the final norm, 2 · width, is missing {where}": want - 2 * width,
-                f"the table of positions is missing {where}": want - context * width,
-                f"embedding and unembedding are one matrix in GPT-2: count it once {where}": want
-                + vocab * width,
-            },
-            rtol=0,
-            atol=0.5,
-        )
-
-
-def _parameters_matrices(layers, width, vocab, context):
-    return layers * 12 * width**2 + (vocab + context) * width
-
-
-def _parameters_no_final(layers, width, vocab, context):
-    return parameters(layers, width, vocab, context) - 2 * width
-
-
-def _parameters_no_places(layers, width, vocab, context):
-    return parameters(layers, width, vocab, 0)
-
-
-def _parameters_untied(layers, width, vocab, context):
-    return parameters(layers, width, 2 * vocab, context)
-
-
-# ---- bytes of a KV cache ---------------------------------------------------------------------
-
-
-def cache_stub(layers, heads, kv_heads, width, length, bytes_each):
-    raise NotImplementedError
-
-
-def cache(layers, heads, kv_heads, width, length, bytes_each):
-    head_width = width // heads
-    return 2 * layers * kv_heads * head_width * length * bytes_each
-
-
-def check_cache(answer):
-    for case in ((5, 6, 2, 48, 10, 4), (96, 96, 96, 12288, 2048, 2)):
-        layers, heads, kv_heads, width, length, size = case
-        want = 2 * layers * (width // heads) * kv_heads * length * size
-        close(
-            answer(*case),
-            want,
-            f"wrong for (layers, heads, kv_heads, width, length, bytes_each) = {case}",
-            suspects={
-                "keys and values are two tensors; only one is counted": want // 2,
-                "every query head has keys of its own here; count the kv_heads": 2
-                * layers * width * length * size,
-                "numbers are counted, not bytes": want // size,
-                "one layer only": want // layers,
-            },
-            rtol=0,
-            atol=0.5,
-        )  # fmt: skip
-
-
-def _cache_keys(layers, heads, kv_heads, width, length, bytes_each):
-    return cache(layers, heads, kv_heads, width, length, bytes_each) // 2
-
-
-def _cache_all_heads(layers, heads, kv_heads, width, length, bytes_each):
-    return cache(layers, heads, heads, width, length, bytes_each)
-
-
-def _cache_numbers(layers, heads, kv_heads, width, length, bytes_each):
-    return cache(layers, heads, kv_heads, width, length, 1)
-
+__all__ = ["LAWS"]
 
 # ---- derivation: the slope along a budget ----------------------------------------------------
 
@@ -142,6 +43,11 @@ def check_slope(answer):
                 "the data term has the wrong sign: D falls as N rises": model - data,
                 "this is dL/dN; the exercise asks for dL/d log N, which is N times that": want / N,
                 "the exponents were not brought down": -A / N**alpha + B / D**beta,
+                "the sign is turned round: the model term falls as N rises": -want,
+                "a budget costs 6 N D: the 6 is missing": model + data / 6**beta,
+                "each term was derived by its own N or D: by log N a power keeps its exponent": (
+                    model / N + data / D
+                ),
             },
         )
 
@@ -192,6 +98,14 @@ def check_optimal(answer):
         flipped = alpha / (alpha + beta) * math.log(C / 6)
         G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
         if abs(found) > 1e-5:
+            right = math.log(G) + turned
+            expect(abs(math.log(D) - right) > 1e-6, "the order is (N, D), size first")
+            plain = math.log(A / B) / (alpha + beta) + turned
+            expect(abs(math.log(N) - plain) > 1e-6, "G holds α and β too: the slopes are equal, "
+                   "α A / N^α = β B / D^β, not the terms")  # fmt: skip
+            root = (alpha + beta) * math.log(G) + turned
+            expect(abs(math.log(N) - root) > 1e-6, "G is to the power 1/(α+β)")
+            expect(abs(math.log(N / D)) > 1e-6, "N = D is best by chance only: the law decides")
             expect(abs(math.log(N) - turned) > 1e-6, "the constant G is missing: A, B count too")
             expect(
                 abs(math.log(N / G) - flipped) > 1e-6,
@@ -222,6 +136,15 @@ def _optimal_upside_down(A, B, alpha, beta, C):
     G = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
     N = (C / 6) ** (beta / (alpha + beta)) / G
     return N, C / (6 * N)
+
+
+def _optimal_terms(A, B, alpha, beta, C):
+    N = (A / B) ** (1 / (alpha + beta)) * (C / 6) ** (beta / (alpha + beta))
+    return N, C / (6 * N)
+
+
+def _optimal_order(A, B, alpha, beta, C):
+    return optimal(A, B, alpha, beta, C)[::-1]
 
 
 def _optimal_no_six(A, B, alpha, beta, C):
@@ -263,7 +186,12 @@ def check_floor(answer):
             abs(got) > 1e-9 or E == 0,
             "a floor of zero is a pure power law: these points bend on log-log paper",
         )
-        close(got, E, "the floor of L = E + A / n^alpha is not found", rtol=1e-3)
+        expect(got > 0, "these losses cannot fall below 0: the power α is to be found too", got=got)
+        side = ("too high: log(L − E) bends down at the right end" if got > E
+                else "too low: log(L − E) still flattens towards the right")  # fmt: skip
+        close(
+            got, E, f"the floor of L = E + A / n^alpha is not found, this one is {side}", rtol=1e-3
+        )
 
 
 def _floor_zero(n, loss):
@@ -275,47 +203,18 @@ def _floor_lowest(n, loss):
 
 
 def _floor_share(n, loss):
-    return 0.9 * float(np.min(loss))
+    return 0.99 * float(np.min(loss))
 
 
-EXERCISES = (
-    Exercise(
-        id="scaling.parameters",
-        title="Every parameter of a GPT-2",
-        stub=parameters_stub,
-        solution=parameters,
-        check=check_parameters,
-        hints=(
-            "Walk through one block: four matrices of attention, two of the MLP, their biases, "
-            "two norms.",
-            "A block has 12 width² in matrices, 9 width in biases, 4 width in norms. Outside: the "
-            "tokens, the positions, a last norm.",
-            "layers * (12 * width**2 + 13 * width) + 2 * width + (vocab + context) * width",
-        ),
-        wrong=(
-            Wrong(_parameters_matrices, "biases and norms are missing"),
-            Wrong(_parameters_no_final, "final norm"),
-            Wrong(_parameters_no_places, "table of positions"),
-            Wrong(_parameters_untied, "one matrix in GPT-2"),
-        ),
-    ),
-    Exercise(
-        id="scaling.cache",
-        title="Bytes of a KV cache",
-        stub=cache_stub,
-        solution=cache,
-        check=check_cache,
-        hints=(
-            "Each layer keeps a key and a value for each of its kv_heads at each position.",
-            "A head's key has width / heads numbers.",
-            "2 * layers * kv_heads * (width // heads) * length * bytes_each",
-        ),
-        wrong=(
-            Wrong(_cache_keys, "only one is counted"),
-            Wrong(_cache_all_heads, "count the kv_heads"),
-            Wrong(_cache_numbers, "not bytes"),
-        ),
-    ),
+def _floor_half(n, loss):
+    return 0.2 * float(np.min(loss))
+
+
+def _floor_log(n, loss):
+    return float(np.polyfit(1 / np.log(n), loss, 1)[1])
+
+
+LAWS = (
     Exercise(
         id="scaling.slope",
         title="The slope along a budget",
@@ -352,6 +251,8 @@ EXERCISES = (
             Wrong(_optimal_swapped, "exponents are swapped"),
             Wrong(_optimal_upside_down, "upside down"),
             Wrong(_optimal_no_six, "budget is not met"),
+            Wrong(_optimal_terms, "not the terms"),
+            Wrong(_optimal_order, "size first"),
         ),
     ),
     Exercise(
@@ -369,7 +270,9 @@ EXERCISES = (
         wrong=(
             Wrong(_floor_zero, "pure power law"),
             Wrong(_floor_lowest, "not below every loss"),
-            Wrong(_floor_share, "is not found"),
+            Wrong(_floor_share, "is not found, this one is too high"),
+            Wrong(_floor_half, "too low"),
+            Wrong(_floor_log, "is to be found too"),
         ),
         equivalent_mutants={
             "for _ in range(200): → for _ in range(201):": "the range is at rounding long before",
