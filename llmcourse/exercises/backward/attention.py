@@ -22,10 +22,12 @@ def attention(grad, q, k, v):
     return s_grad @ k, s_grad.T @ q, p.T @ grad
 
 
-def _weights(q, k, masked=True, hidden=-torch.inf, late=False, scaled=True):
+def _weights(q, k, masked=True, hidden=-torch.inf, late=False, scaled=True, past=False):
     T, K = q.shape
     scores = q @ k.T / (math.sqrt(K) if scaled else 1.0)
     later = torch.ones(T, T, dtype=torch.bool).triu(1)
+    if past:
+        later = later.T
     if late:
         return scores.softmax(-1).masked_fill(later, 0.0)
     if masked:
@@ -93,6 +95,7 @@ def check_attention(answer):
                 *given, hidden=0.0
             ),
             "masked after the softmax: the rows of P do not add to 1": _backward(*given, late=True),
+            "the mask hides the past, and the future stays in sight": _backward(*given, past=True),
             "the scores are not divided by √K before the softmax": _backward(*given, scaled=False),
             "√K is missing twice: before the softmax, and on the way back": _backward(
                 *given, scaled=False, root=False
@@ -115,6 +118,10 @@ def _zero_for_masked(grad, q, k, v):
 
 def _masked_late(grad, q, k, v):
     return _backward(grad, q, k, v, late=True)
+
+
+def _past_hidden(grad, q, k, v):
+    return _backward(grad, q, k, v, past=True)
 
 
 def _unscaled(grad, q, k, v):
@@ -194,6 +201,7 @@ EXERCISES = (
             Wrong(_unmasked, "causal mask is missing"),
             Wrong(_zero_for_masked, "0 is a score like any other"),
             Wrong(_masked_late, "masked after the softmax"),
+            Wrong(_past_hidden, "hides the past"),
             Wrong(_unscaled, "before the softmax"),
             Wrong(_added, "taken away, not added"),
             Wrong(_without_p, "it is missing"),

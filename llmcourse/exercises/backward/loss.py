@@ -81,7 +81,8 @@ def check_smoothed_cross_entropy(answer):
             "the sign is lost: it is what the model says minus what is wanted": -leaf.grad,
         }
         message = f"for T={T}, V={V}, τ={tau}, α={alpha} the gradient differs from autograd's"
-        close(answer(*given), leaf.grad, message, suspects=suspects, atol=1e-9)
+        # A target made from integers is float32 in torch: 1e-6 forgives that, and no mistake.
+        close(answer(*given), leaf.grad, message, suspects=suspects, atol=1e-6)
 
 
 def _no_outer(logits, targets, tau, alpha):

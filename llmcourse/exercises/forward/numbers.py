@@ -158,9 +158,10 @@ def check_logsumexp(answer):
             "the shift cancels in the value, and must cancel here": slope
             - F.one_hot(plain.argmax(-1), 5),
             "this is log-softmax; the gradient is softmax": plain.log_softmax(-1),
-            "this divides by the sum over all rows: each row has its own": slope
-            * want.detach().exp()[:, None]
-            / want.detach().exp().sum(),
+            "this divides by the sum over all rows: each row has its own": torch.exp(plain)
+            / torch.exp(plain).sum(),
+            "the sum runs over all rows, and each row has its own": torch.exp(plain - top[:, None])
+            / torch.exp(plain - top[:, None]).sum(),
         },
     )
     for shift in (2000.0, -2000.0):
