@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import torch
 
-from llmcourse import checkpoint, evaluate, models, tales
+from llmcourse import checkpoint, data, evaluate, hf, models, sample, tales
+from llmcourse.models import gpt2_mini
 from llmcourse.models import tales as recipe
 
 BOTH = pytest.mark.parametrize("language", tales.LANGUAGES)
@@ -41,7 +43,7 @@ def test_the_shipped_model_is_of_the_present_language():
 
 
 def test_an_unknown_model_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"ships the models \('tales',\), got 'gpt-5'"):
+    with pytest.raises(ValueError, match=r"ships the models \('tales', 'gpt2-mini'\), got 'gpt-5'"):
         models.load("gpt-5")
 
 
@@ -53,3 +55,54 @@ def test_the_recipe_runs_whole_and_writes_what_it_measured(tmp_path, monkeypatch
     assert about["steps"] == len(recipe.PHASES)
     assert checkpoint.read_extra(tmp_path / "out") == json.loads(json.dumps(about))
     assert checkpoint.load(tmp_path / "out").config.width == 16
+
+
+def test_gpt2_mini_is_gpt2_in_everything_but_size():
+    model, tokenizer = models.load("gpt2-mini")
+    assert hf.form_of(model.config) == "gpt2"
+    assert model.parameter_count() == models.about("gpt2-mini")["parameters"]
+    assert model.config.vocab_size == tokenizer.vocab_size == 1024
+    assert tokenizer.special_tokens == {hf.END: 1023}  # the last, as GPT-2's
+    assert not model.training
+    folder = models.path("gpt2-mini")
+    assert sum(f.stat().st_size for f in folder.iterdir()) < 4e6
+    assert {"vocab.json", "merges.txt", "tokenizer.json"} <= {f.name for f in folder.iterdir()}
+
+
+def test_gpt2_mini_scores_what_is_written_beside_it():
+    corpus, about = data.load("python-docs"), models.about("gpt2-mini")
+    if corpus.sha256 != about["text"]["sha256"]:
+        pytest.skip("this Python's documentation is another text than the model was trained on")
+    dev = data.split(corpus, gpt2_mini.PARTS).dev
+    got = gpt2_mini.bits_per_byte(*models.load("gpt2-mini"), dev)
+    assert got == pytest.approx(about["dev bits per byte"], abs=1e-3)
+
+
+def test_transformers_opens_gpt2_mini_and_writes_the_same():
+    transformers = pytest.importorskip("transformers", reason="the book extra brings the peer")
+    folder = models.path("gpt2-mini")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    reader = transformers.AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = models.load("gpt2-mini")
+    text = "The following statement,\n    naïve 词元"
+    ids = tokenizer.encode(text)
+    assert reader.encode(text) == ids
+    out = theirs.generate(torch.tensor([ids]), max_new_tokens=20, do_sample=False)[0].tolist()
+    assert out == [*ids, *sample.generate(model, ids, max_new=20, temperature=0)]
+
+
+def test_the_recipe_of_gpt2_mini_runs_whole(tmp_path, monkeypatch):
+    form = dict(vocab_size=300, context=64, width=16, layers=1, heads=2)
+    monkeypatch.setattr(gpt2_mini, "FORM", form)
+    about = gpt2_mini.make(steps=2, out=tmp_path, lr=1e-3)
+    assert json.loads((tmp_path / "training.json").read_text()) == json.loads(json.dumps(about))
+    assert 0 < about["test bits per byte"] < 8
+    model, _ = hf.load(tmp_path)
+    assert model.config.width == 16
+
+
+def test_a_trial_does_not_look_at_the_test_part(tmp_path, monkeypatch):
+    form = dict(vocab_size=300, context=64, width=16, layers=1, heads=2)
+    monkeypatch.setattr(gpt2_mini, "FORM", form)
+    about = gpt2_mini.make(steps=1, out=tmp_path, lr=1e-3, trial=True)
+    assert "test bits per byte" not in about
