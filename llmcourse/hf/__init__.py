@@ -24,7 +24,7 @@ from llmcourse.gptconfig import GPTConfig
 from llmcourse.hf.layout import CONFIG, config_from_hf, config_to_hf, fill, form_of, state_to_hf
 from llmcourse.tokenizers import BPE
 
-__all__ = ["config_from_hf", "config_to_hf", "form_of", "from_hf", "load", "save", "to_hf"]
+__all__ = ["END", "config_from_hf", "config_to_hf", "form_of", "from_hf", "load", "save", "to_hf"]
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 END = "<|endoftext|>"
