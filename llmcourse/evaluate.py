@@ -19,12 +19,14 @@ __all__ = [
     "Interval",
     "bits_per_byte",
     "bootstrap",
+    "calibration_error",
     "nats_per_token",
     "paired_difference",
     "perplexity",
     "sequence_nats",
     "story_nats",
     "token_nats",
+    "wilson",
 ]
 
 IGNORED = -100  # the target that torch's cross-entropy skips
@@ -272,3 +274,42 @@ def paired_difference(
         resamples=resamples,
         level=level,
     )
+
+
+def wilson(right: int, n: int, *, z: float = 1.959964) -> Interval:
+    """Wilson's interval for a share: the true shares that `right` of `n` does not contradict.
+
+    It keeps its level near 0 and 1, where share ± z √(share (1 − share) / n) has no width at all.
+    Wilson (1927).
+
+    Raises:
+        ValueError: not 0 ≤ right ≤ n with n ≥ 1.
+
+    >>> f"{wilson(20, 20):.2f}"
+    '1.00 [0.84, 1.00]'
+    """
+    if n < 1 or not 0 <= right <= n:
+        raise ValueError(f"a share needs 0 ≤ right ≤ n and n ≥ 1, got {right} of {n}")
+    share, weight = right / n, 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / weight
+    half = z * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / weight
+    return Interval(max(0.0, middle - half), share, min(1.0, middle + half))
+
+
+def calibration_error(confidence: Any, outcome: Any, *, bins: int = 15) -> float:
+    """Expected calibration error: Σ n_k/n |mean confidence − mean outcome| over equal ranges.
+
+    `outcome` is 0 or 1, or the true probability where it is known. Drawn outcomes bias the error
+    upwards, the more so the more bins there are. Guo et al. (2017).
+
+    Raises:
+        ValueError: unequal lengths, nothing given, a confidence outside [0, 1], or bins < 1.
+    """
+    _positive("bins", bins)
+    c, y = np.asarray(confidence, dtype=float), np.asarray(outcome, dtype=float)
+    if c.shape != y.shape or c.ndim != 1 or len(c) == 0:
+        raise ValueError(f"each confidence needs its outcome, got shapes {c.shape} and {y.shape}")
+    if not ((c >= 0) & (c <= 1)).all():
+        raise ValueError(f"a confidence lies in [0, 1], got {c.min()} to {c.max()}")
+    where = np.minimum((c * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(where, c - y, minlength=bins)).sum() / len(c))

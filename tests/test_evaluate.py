@@ -15,12 +15,14 @@ from llmcourse.evaluate import (
     Interval,
     bits_per_byte,
     bootstrap,
+    calibration_error,
     nats_per_token,
     paired_difference,
     perplexity,
     sequence_nats,
     story_nats,
     token_nats,
+    wilson,
 )
 
 V = 11
@@ -180,6 +182,12 @@ def test_ratios_resample_by_unit_and_seeds_repeat():
         (lambda m: bootstrap([1.0, 2.0], level=1.0), "got 1.0"),
         (lambda m: bootstrap([1.0, 2.0], resamples=10), "got 10"),
         (lambda m: paired_difference([1.0], [1.0, 2.0]), "equal shapes"),
+        (lambda m: wilson(3, 2), "got 3 of 2"),
+        (lambda m: wilson(0, 0), "got 0 of 0"),
+        (lambda m: calibration_error([0.5], [1, 0]), "needs its outcome"),
+        (lambda m: calibration_error([], []), "needs its outcome"),
+        (lambda m: calibration_error([1.5], [1]), "1.5"),
+        (lambda m: calibration_error([0.5], [1], bins=0), "bins must be at least 1"),
     ],
 )
 def test_bad_input_gives_rule_and_value(call, rule):
@@ -194,6 +202,35 @@ def test_a_lossy_tokenizer_is_refused():
         bits_per_byte(Prefix(), lossy, "abc")
     with pytest.raises(TypeError, match="stride"):
         nats_per_token(Prefix(), [[1, 2]], stride=2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 300), data=st.data())
+def test_wilson_ends_are_one_standard_error_rule_away(n, data):
+    right = data.draw(st.integers(0, n))
+    interval = wilson(right, n, z=2.0)
+    for end in (interval.low, interval.high):
+        if 0 < end < 1:  # the definition: the share is z true standard errors away
+            assert (right / n - end) ** 2 == pytest.approx(4 * end * (1 - end) / n, rel=1e-6)
+    assert right / n in interval or right in (0, n)
+    mirror = wilson(n - right, n, z=2.0)
+    assert mirror.low == pytest.approx(1 - interval.high, abs=1e-12)
+
+
+def test_wilson_covers_where_the_plain_interval_does_not():
+    p, n = 0.97, 50
+    chance = [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+    assert sum(c for k, c in enumerate(chance) if p in wilson(k, n)) > 0.93
+
+
+def test_calibration_error_by_hand_and_its_bias():
+    assert calibration_error([0.2, 0.4, 0.9], [0, 1, 1], bins=2) == pytest.approx(0.5 / 3)
+    assert calibration_error([0.25, 1.0], [0.25, 1.0], bins=7) == 0
+    rng = np.random.default_rng(0)
+    c = rng.uniform(size=2000)
+    y = rng.uniform(size=2000) < c
+    few, many = (calibration_error(c, y, bins=b) for b in (5, 200))
+    assert few < many / 2  # perfectly calibrated, and yet
 
 
 def test_public_names_exist():
