@@ -122,6 +122,7 @@ $(STAMP)/test-book: $(STAMP)/book tests/test_book.py
 $(STAMP)/book: $(STAMP)/env $(PACKAGE) $(NOTEBOOKS) $(PROSE) $(SITE)
 	@$(if $(filter llmcourse/%,$?),rm -rf _build/.jupyter_cache,true)
 	@echo "Building the book (the first time, minutes: every notebook runs)"
+	@$(BIN)/python tools/execute.py
 	@$(BIN)/jupyter-book build -W --keep-going --all . || { \
 	  echo "The book was not built without warnings; each is above, with its file and line."; \
 	  echo "When a notebook failed, its report lies in _build/html/reports/."; exit 1; }
