@@ -1,7 +1,7 @@
 """How the shipped model `gpt2-mini` was made; running this module makes it again.
 
-    python -m llmcourse.models.gpt2_mini       two minutes of one core
-    python -m llmcourse.models.gpt2_mini --trial --lr 4e-3 --out runs/try
+    python -m llmcourse.models.gpt2_mini       some three minutes of one core
+    python -m llmcourse.models.gpt2_mini --trial --lr 8e-3 --out runs/try
 
 GPT-2's architecture, in GPT-2's own files: LayerNorm, GELU, learned positions, biases, tied
 embeddings, and a byte-level BPE of 1,024 tokens trained on the same text, Python's documentation.
@@ -29,8 +29,8 @@ TRAINING = "training.json"
 PARTS = (0.8, 0.1, 0.1)  # train, dev, test: as in the chapter `pretraining`
 FORM = dict(vocab_size=1024, context=256, width=128, layers=4, heads=4)
 BATCH = 4
-STEPS = 700
-SETTINGS = dict(lr=8e-3, optimizer="muon", schedule="wsd", weight_decay=0.1, log_every=25)
+STEPS = 1200
+SETTINGS = dict(lr=4e-3, optimizer="muon", schedule="wsd", weight_decay=0.1, log_every=25)
 
 
 def documents(text: str) -> list[str]:
