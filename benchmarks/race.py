@@ -50,18 +50,18 @@ class Settings:
     heads: int = 4
     layers: int = 2
     context: int = 64  # of docs, in bytes
-    batch: int = 4  # windows of docs
-    stories: int = 4  # of tales, in a batch
+    batch: int = 8  # windows of docs
+    stories: int = 6  # of tales, in a batch
     train_stories: int = 4000
-    test_stories: int = 60
-    test_windows: int = 64
-    sgd_steps: int = 160  # the budget, in steps of plain SGD
+    test_stories: int = 200
+    test_windows: int = 256
+    sgd_steps: int = 500  # the budget, in steps of plain SGD
     warmup: float = 0.1  # of a run's steps; then half a cosine down to 0
     clip: float = 1.0
     weight_decay: float = 0.1  # of AdamW, and of Muon and the AdamW beside it
     seeds: int = 3
     tuning_seed: int = 100
-    points: int = 5  # of a curve
+    points: int = 6  # of a curve
 
 
 def build(s: Settings, vocab: int, context: int, seed: int) -> GPT:
