@@ -270,7 +270,8 @@ def _documents(text: str, size: int = 5000) -> tuple[tuple[str, ...], str]:
     runs: list[list[str]] = [[]]
     length = 0
     for piece in text.split(separator):
-        if length >= min(size, max(1, len(text) // 40)):
+        # An empty piece, as after the last line's end, is no beginning.
+        if piece and length >= min(size, max(1, len(text) // 40)):
             runs.append([])
             length = 0
         runs[-1].append(piece)

@@ -229,3 +229,12 @@ def test_the_named_folder_comes_first(server, empty_cache, tmp_path, monkeypatch
     monkeypatch.setenv("LLMCOURSE_DATA", str(folder / "none"))
     with pytest.raises(ValueError, match="must name a folder"):
         data.local("x")
+
+
+def test_the_end_of_the_last_line_begins_no_document(tmp_path):
+    path = tmp_path / "one.txt"
+    for text, documents in (("one line\n", 1), ("one\ntwo\n", 2)):
+        path.write_text(text, encoding="utf-8")
+        corpus = data.read(path)
+        assert len(corpus.documents) == documents
+        assert corpus.text == text
