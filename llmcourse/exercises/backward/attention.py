@@ -1,6 +1,7 @@
 """Causal attention, backwards."""
 
 import math
+from functools import partial
 
 import torch
 
@@ -112,26 +113,6 @@ def _without_p(grad, q, k, v):
     return s_grad @ k, s_grad.T @ q, p.T @ grad
 
 
-def _zero_for_masked(grad, q, k, v):
-    return _backward(grad, q, k, v, hidden=0.0)
-
-
-def _masked_late(grad, q, k, v):
-    return _backward(grad, q, k, v, late=True)
-
-
-def _past_hidden(grad, q, k, v):
-    return _backward(grad, q, k, v, past=True)
-
-
-def _unscaled(grad, q, k, v):
-    return _backward(grad, q, k, v, scaled=False)
-
-
-def _added(grad, q, k, v):
-    return _backward(grad, q, k, v, rows="added")
-
-
 def _root_twice(grad, q, k, v):
     q_grad, k_grad, v_grad = attention(grad, q, k, v)
     return q_grad / math.sqrt(q.shape[1]), k_grad / math.sqrt(q.shape[1]), v_grad
@@ -140,38 +121,6 @@ def _root_twice(grad, q, k, v):
 def _k_first(grad, q, k, v):
     q_grad, k_grad, v_grad = attention(grad, q, k, v)
     return k_grad, q_grad, v_grad
-
-
-def _no_row_sum(grad, q, k, v):
-    return _backward(grad, q, k, v, rows="none")
-
-
-def _diagonal(grad, q, k, v):
-    return _backward(grad, q, k, v, rows="diagonal")
-
-
-def _columns(grad, q, k, v):
-    return _backward(grad, q, k, v, rows="columns")
-
-
-def _unweighted(grad, q, k, v):
-    return _backward(grad, q, k, v, rows="unweighted")
-
-
-def _no_root(grad, q, k, v):
-    return _backward(grad, q, k, v, root=False)
-
-
-def _k_as_q(grad, q, k, v):
-    return _backward(grad, q, k, v, turned=True)
-
-
-def _v_stale(grad, q, k, v):
-    return _backward(grad, q, k, v, stale=True)
-
-
-def _unmasked(grad, q, k, v):
-    return _backward(grad, q, k, v, masked=False)
 
 
 EXERCISES = (
@@ -191,19 +140,19 @@ EXERCISES = (
             "return s_grad @ k, s_grad.T @ q, p.T @ grad",
         ),
         wrong=(
-            Wrong(_no_row_sum, "row-sum term is missing"),
-            Wrong(_diagonal, "only the diagonal"),
-            Wrong(_columns, "down the columns"),
-            Wrong(_unweighted, "weighted by p"),
-            Wrong(_no_root, "divided by √K"),
-            Wrong(_k_as_q, "transposed"),
-            Wrong(_v_stale, "Pᵀ, not P"),
-            Wrong(_unmasked, "causal mask is missing"),
-            Wrong(_zero_for_masked, "0 is a score like any other"),
-            Wrong(_masked_late, "masked after the softmax"),
-            Wrong(_past_hidden, "hides the past"),
-            Wrong(_unscaled, "before the softmax"),
-            Wrong(_added, "taken away, not added"),
+            Wrong(partial(_backward, rows="none"), "row-sum term is missing"),
+            Wrong(partial(_backward, rows="diagonal"), "only the diagonal"),
+            Wrong(partial(_backward, rows="columns"), "down the columns"),
+            Wrong(partial(_backward, rows="unweighted"), "weighted by p"),
+            Wrong(partial(_backward, root=False), "divided by √K"),
+            Wrong(partial(_backward, turned=True), "transposed"),
+            Wrong(partial(_backward, stale=True), "Pᵀ, not P"),
+            Wrong(partial(_backward, masked=False), "causal mask is missing"),
+            Wrong(partial(_backward, hidden=0.0), "0 is a score like any other"),
+            Wrong(partial(_backward, late=True), "masked after the softmax"),
+            Wrong(partial(_backward, past=True), "hides the past"),
+            Wrong(partial(_backward, scaled=False), "before the softmax"),
+            Wrong(partial(_backward, rows="added"), "taken away, not added"),
             Wrong(_without_p, "it is missing"),
             Wrong(_root_twice, "right but for a constant"),
             Wrong(_k_first, "in the order q, k, v"),

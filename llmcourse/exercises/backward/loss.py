@@ -1,5 +1,7 @@
 """The gradient at the logits, with a temperature and label smoothing."""
 
+from functools import partial
+
 import torch
 
 from llmcourse.exercises.backward.judge import drawn
@@ -85,24 +87,8 @@ def check_smoothed_cross_entropy(answer):
         close(answer(*given), leaf.grad, message, suspects=suspects, atol=1e-6)
 
 
-def _no_outer(logits, targets, tau, alpha):
-    return _smoothed(logits, targets, tau, alpha, outer=False)
-
-
-def _no_inner(logits, targets, tau, alpha):
-    return _smoothed(logits, targets, tau, alpha, inner=False)
-
-
-def _no_mean(logits, targets, tau, alpha):
-    return _smoothed(logits, targets, tau, alpha, mean=False)
-
-
 def _to_the_others(logits, targets, tau, alpha):
     return _smoothed(logits, targets, tau, alpha, others=alpha / (logits.shape[1] - 1))
-
-
-def _to_nobody(logits, targets, tau, alpha):
-    return _smoothed(logits, targets, tau, alpha, others=0.0)
 
 
 def _hard(logits, targets, tau, alpha):
@@ -144,11 +130,11 @@ EXERCISES = (
             "1 - alpha; (softmax(logits / tau) - wanted) / (tau * T)",
         ),
         wrong=(
-            Wrong(_no_outer, "one more factor 1/τ"),
-            Wrong(_no_inner, "divided by τ"),
-            Wrong(_no_mean, "mean over T positions"),
+            Wrong(partial(_smoothed, outer=False), "one more factor 1/τ"),
+            Wrong(partial(_smoothed, inner=False), "divided by τ"),
+            Wrong(partial(_smoothed, mean=False), "mean over T positions"),
             Wrong(_to_the_others, "the target as well"),
-            Wrong(_to_nobody, "given to no other token"),
+            Wrong(partial(_smoothed, others=0.0), "given to no other token"),
             Wrong(_hard, "label smoothing is missing"),
             Wrong(_turned, "sign is lost"),
             Wrong(_tau_above, "does not multiply"),
