@@ -30,6 +30,8 @@ def check_wilson(answer):
             "under the root stands z²/4n²": _narrow,
             "z is an argument: do not write 1.96": _fixed,
             "this divides z by n where z² stands": _unsquared,
+            "these are the ends in the wrong order: return (low, high)": _high_first,
+            "two rights and two wrongs are added: Agresti and Coull's interval": _plus4,
         }
         want = wilson(right, n, z)
         for end, name in ((0, "low"), (1, "high")):
@@ -44,6 +46,14 @@ def _wald(right, n, z=1.96):
     share = right / n
     half = z * math.sqrt(share * (1 - share) / n)
     return share - half, share + half
+
+
+def _high_first(right, n, z=1.96):
+    return wilson(right, n, z)[::-1]
+
+
+def _plus4(right, n, z=1.96):
+    return _wald(right + 2, n + 4, z)
 
 
 def _unmoved(right, n, z=1.96):
@@ -94,6 +104,7 @@ def check_brevity_penalty(answer):
         (("a b c d e f", "g"), ("a b c", "g h")),
         (("a b c d e f g h", "i"), ("a b c d", "i j k l m n o")),
         (("a b", "c d e"), ("a b", "c d e")),
+        (("the cat the", "a b"), ("the cat the dog a a", "a b")),
     )
     for texts in cases:
         said, due = ([text.split() for text in side] for side in texts)
@@ -113,6 +124,7 @@ def check_brevity_penalty(answer):
                     min(1.0, math.exp(1 - a / b))
                 ),
                 "the 1 in exp(1 − r/c) is missing": min(1.0, math.exp(-b / a)),
+                "every token counts, one that was said before as well": _distinct(said, due),
             },
         )  # fmt: skip
 
@@ -122,6 +134,11 @@ def _by_sentence(candidates, references):
         min(1.0, math.exp(1 - len(b) / len(a))) for a, b in zip(candidates, references, strict=True)
     ]
     return sum(each) / len(each)
+
+
+def _distinct(candidates, references):
+    said, due = (sum(len(set(t)) for t in side) for side in (candidates, references))
+    return min(1.0, math.exp(1 - due / said))
 
 
 def _rewards(candidates, references):
@@ -303,6 +320,7 @@ EXERCISES = (
             Wrong(_rewards, "at most 1"),
             Wrong(_ratio, "exponential"),
             Wrong(_exchanged, "exchanged"),
+            Wrong(_distinct, "said before as well"),
         ),
     ),
     Exercise(
@@ -325,6 +343,8 @@ EXERCISES = (
             Wrong(_undivided, "divided"),
             Wrong(_narrow, "under the root"),
             Wrong(_fixed, "do not write 1.96"),
+            Wrong(_high_first, "wrong order"),
+            Wrong(_plus4, "Agresti and Coull"),
         ),
     ),
     Exercise(

@@ -30,11 +30,16 @@ def check_dedup_key(answer):
     case("  ends here \n", "no white space stays at the ends")
     case("b a c a", "the order of the words is part of the text")
     case("don't stop. don't go", "words and marks must stay: other texts get other keys")
+    case("№ 5, ℡ 12", "NFKC comes first: it writes № as No, and that capital must be folded too")
     case("", "an empty text has an empty key")
 
 
 def _nfc(text):
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def _folds_first(text):
+    return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())
 
 
 def _lower(text):
@@ -275,6 +280,7 @@ EXERCISES = (
         ),
         wrong=(
             Wrong(_nfc, "NFKC makes one spelling"),
+            Wrong(_folds_first, "NFKC comes first"),
             Wrong(_lower, "casefold, not lower"),
             Wrong(_spaces_stay, "any run of white space"),
             Wrong(_no_spaces, "spaces between words stay"),
