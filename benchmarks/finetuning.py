@@ -1,6 +1,6 @@
 """Fine-tuning measured: what is gained on the new text, and what is lost on the old.
 
-    python -m benchmarks.finetuning          about ten minutes of one core; goes on if killed
+    python -m benchmarks.finetuning          about fifteen minutes of one core; goes on if killed
 
 Full fine-tuning, a smaller rate, a mixture with old data, and LoRA at several ranks, three seeds
 each. Real text: `gpt2-mini` (Python's documentation) learns Python's own source code. Tales: the
