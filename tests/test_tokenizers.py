@@ -508,6 +508,8 @@ HOSTILE = {
     "unassigned": lambda n: "\U000e0fff" * (n // 4),
     "random letters": lambda n: "".join(random.Random(0).choices("etaoin", k=n)),
     "half a special token": lambda n: "<|en" * (n // 4),
+    "a foreign letter a line": lambda n: "aé\n" * (n // 3),
+    "a foreign letter a word": lambda n: "é a " * (n // 4),
 }
 
 
@@ -533,6 +535,22 @@ def test_a_million_of_one_letter_encodes_trains_and_streams(bpe):
     assert list(bpe.encode_iter([text[:1000]] * 200)) == bpe.encode(text[:200_000])
     assert BPE.train(text[:200_000], 270).encode("a" * 2**14) == [269]
     assert time.process_time() - start < 20  # a quadratic loop would take hours
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=st.one_of(
+        TEXT, st.text(alphabet="aZ 1\n\t\r\x0b\x1c\x1f\x85\u3000'stmrel.\u00e9\u4e2d", max_size=40)
+    )
+)
+def test_the_fast_split_is_gpt2s(text):
+    assert bpe_module._split(text) == bpe_module._split_any(text)
+
+
+def test_the_fast_split_is_gpt2s_on_long_text():
+    mixed = SAMPLE + DOCS[-40_000:] + "é\n" * 99 + "\n \n".join(DOCS[:9_000].split("e")) + "é"
+    for text in (DOCS, mixed, mixed.replace("\n", " "), mixed.replace(" ", "\n")):
+        assert bpe_module._split(text) == bpe_module._split_any(text)
 
 
 @settings(max_examples=60, deadline=None)

@@ -6,6 +6,7 @@ text can be encoded.
 """
 
 import os
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,16 @@ from llmcourse.tokenizers.formats import from_printable, printable
 # GPT-2's: English contractions; a word, a number, or a run of anything else, each with the one
 # space before it; other white space. No token crosses a border of this pattern.
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_split = regex.compile(GPT2_PATTERN).findall
+_split_any = regex.compile(GPT2_PATTERN).findall
+# The same for ASCII alone, by the standard library's engine, which is twice as fast.
+_split_ascii = re.compile(
+    r" ?[A-Za-z]+|'(?:[stmd]|re|ve|ll)| ?[0-9]+| ?[^\t-\r A-Za-z0-9]+"
+    r"|[\t-\r ]+(?![^\t-\r ])|[\t-\r ]+"  # `re` counts four control characters as white space
+).findall
+_foreign = re.compile(r"[^\x00-\x7f]").search
+# No token goes on from a visible character to white space: there a text may be cut in two.
+_cut_before = regex.compile(r"(?r)(?<=[!-~])[ \n]").search
+_cut_after = re.compile(r"(?<=[!-~])\n").search
 # A border that no later text can remove. Searched from the end; the match is the character after.
 _last_border = regex.compile(r"(?r)(?<=\p{L})\P{L}|(?<=\p{N})\P{N}|(?<=\S)\s").search
 
@@ -206,6 +216,22 @@ class BPE(Tokenizer):
         """
         text = formats.tokenizer_json(self._tokens, self.merges, self.special_tokens)
         write_atomically(path, text)
+
+
+def _split(text: str) -> list[str]:
+    """The words that merges stay inside: `GPT2_PATTERN`, with a faster engine where that agrees."""
+    words: list[str] = []
+    at = 0
+    while found := _foreign(text, at):
+        before = _cut_before(text, at, found.start())
+        after = _cut_after(text, found.end())
+        start = before.start() if before else at
+        end = after.start() if after else len(text)
+        words += _split_ascii(text[at:start])
+        words += _split_any(text[start:end])
+        at = end
+    words += _split_ascii(text[at:])
+    return words
 
 
 class _Words(dict[str, list[int]]):
