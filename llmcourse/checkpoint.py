@@ -20,6 +20,8 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
+from llmcourse.distributed import gather, part_like
+
 __all__ = [
     "dequantize_rows",
     "latest",
@@ -139,12 +141,16 @@ def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
 def weights(
     model: nn.Module, *, extra: Mapping[str, Any] | None = None, dtype: str = "float32"
 ) -> dict[str, bytes]:
-    """A model as files, by name: what `save` writes. `extra` is anything JSON can hold."""
+    """A model as files, by name: what `save` writes. `extra` is anything JSON can hold.
+
+    A sharded model is put together on process 0: every process must call this, and only what
+    process 0 gets is of use.
+    """
     if dtype not in ("float32", "bfloat16", "int8"):
         raise ValueError(f"dtype must be 'float32', 'bfloat16' or 'int8', got {dtype!r}")
     tensors: dict[str, Tensor] = {}
     for name, tensor in _own_tensors(model).items():
-        tensor = tensor.detach().cpu()
+        tensor = gather(tensor)
         if dtype == "int8" and tensor.ndim == 2 and tensor.is_floating_point():
             tensors[name], tensors[name + SCALE] = quantize_rows(tensor)
         elif tensor.is_floating_point():
@@ -154,7 +160,7 @@ def weights(
             tensors[name] = tensor.contiguous()
     config = getattr(model, "config", None)
     about = {
-        "kind": type(model).__name__,
+        "kind": type(model).__name__.removeprefix("FSDP"),  # torch renames what it has sharded
         "config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else None,
         "dtype": dtype,
         "extra": dict(extra or {}),
@@ -227,7 +233,7 @@ def optimizer_state(
         for j, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 if isinstance(value, Tensor):
-                    tensors[f"{i}.{j}.{key}"] = value.detach().cpu().contiguous()
+                    tensors[f"{i}.{j}.{key}"] = gather(value).contiguous()
                 else:
                     numbers[f"{i}.{j}.{key}"] = value
     return tensors, numbers
@@ -241,9 +247,12 @@ def restore_optimizers(
     """Give optimisers of the same model the memory that `optimizer_state` took."""
     for i, optimizer in enumerate(made):
         state: dict[int, dict[str, Any]] = {}
+        params = [p for group in optimizer.param_groups for p in group["params"]]
         for name, value in {**tensors, **numbers}.items():
             which, parameter, key = name.split(".", 2)
             if int(which) == i:
+                if isinstance(value, Tensor):
+                    value = part_like(value, params[int(parameter)])
                 state.setdefault(int(parameter), {})[key] = value
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": state, "param_groups": groups})
@@ -330,7 +339,7 @@ def load_into(model: nn.Module, folder: str | Path) -> None:
                 f"{name} is {there} in the file and {here} in the model"
             )
     for name, tensor in own.items():
-        tensor.copy_(tensors[name])
+        tensor.copy_(part_like(tensors[name], tensor))
 
 
 def load(folder: str | Path, *, device: torch.device | str = "cpu") -> nn.Module:

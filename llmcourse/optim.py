@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from llmcourse.distributed import part_like, whole
+
 __all__ = [
     "SGD",
     "AdamW",
@@ -236,14 +238,17 @@ class Muon(torch.optim.Optimizer):
                 dtype = group["dtype"] or (
                     torch.bfloat16 if bf16_is_fast(params[0].device) else torch.float32
                 )
-                update = newton_schulz(torch.stack(update), group["steps"], dtype).to(m[0].dtype)
+                # Singular vectors belong to the whole matrix: where it is sharded, put it together.
+                full = torch.stack([whole(u) for u in update])
+                full = newton_schulz(full, group["steps"], dtype).to(m[0].dtype)
+                update = [part_like(u, p) for u, p in zip(full.unbind(), params, strict=True)]
                 ratio = (
                     0.2 * math.sqrt(max(rows, columns))
                     if group["scale"] == "match_rms_adamw"
                     else math.sqrt(max(1, rows / columns))
                 )
                 torch._foreach_mul_(params, 1 - lr * group["weight_decay"])
-                torch._foreach_add_(params, list(update.unbind()), alpha=-lr * ratio)
+                torch._foreach_add_(params, update, alpha=-lr * ratio)
 
 
 def parameter_groups(model: nn.Module) -> dict[str, list[nn.Parameter]]:
@@ -362,7 +367,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None = 1.0
     grads = [p.grad for p in parameters if p.grad is not None]
     if not grads:
         return 0.0
-    norm = float(torch.stack(torch._foreach_norm(grads)).norm())
+    norm = float(whole(torch.stack(torch._foreach_norm(grads)).norm()))  # over all shards
     if limit is not None and limit < norm < math.inf:
         torch._foreach_mul_(grads, limit / norm)
     return norm

@@ -11,12 +11,13 @@ from typing import Any
 import safetensors.torch
 from torch import nn
 
-from llmcourse import checkpoint
+from llmcourse import checkpoint, distributed
 
 __all__ = ["History", "LiveCurve", "Run", "read_log", "watched"]
 
 # Settings that do not touch the weights: a run may be resumed with other ones.
 FREE = {"log_every", "eval_every", "eval_batches", "checkpoint_every", "keep", "compile"}
+FREE |= {"shard", "timeout"}  # how many share the work does not matter either
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Run:
         self.history, self.config, self.model, self.made = history, config, model, made
         self.out = Path(out) if out is not None else None
         self.step, self.tokens, self.seconds = 0, 0, 0.0
+        self.rank, _ = distributed.processes()  # only process 0 writes
 
     @property
     def saved(self) -> Path | None:
@@ -64,7 +66,8 @@ class Run:
                 file.write(json.dumps(whole) + "\n")
 
     def save(self) -> None:
-        if self.out is None:
+        """Write a checkpoint. Of a sharded model every process must call this."""
+        if self.out is None or (self.rank and not distributed.is_sharded(self.model)):
             return
         tensors, numbers = checkpoint.optimizer_state(self.made)
         about = {
@@ -76,6 +79,8 @@ class Run:
             "optimizer": numbers,
         }
         files = checkpoint.weights(self.model, extra={"step": self.step, "tokens": self.tokens})
+        if self.rank:
+            return  # this process has lent its shards; process 0 has them all
         files["optimizer.safetensors"] = safetensors.torch.save(tensors)
         files["training.json"] = json.dumps(about, indent=1).encode()
         checkpoint.write_folder(self.out / f"step-{self.step:06d}", files)
@@ -84,6 +89,8 @@ class Run:
 
     def clear(self) -> None:
         """Forget the run in the folder, and drafts that a killed one left."""
+        if self.rank:
+            return
         for old in [*self.out.glob("step-*"), *self.out.glob(".step-*.tmp")]:
             shutil.rmtree(old, ignore_errors=True)
         (self.out / "log.jsonl").unlink(missing_ok=True)
@@ -111,6 +118,8 @@ class Run:
         self.step, self.tokens, self.seconds = about["step"], about["tokens"], about["seconds"]
         self.history.started_at = self.step
         self.history.records = [r for r in read_log(self.out) if r["step"] <= self.step]
+        if self.rank:
+            return
         lines = "".join(json.dumps(r) + "\n" for r in self.history.records)
         checkpoint.write_file(self.out / "log.jsonl", lines.encode())
 

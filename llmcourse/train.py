@@ -6,8 +6,7 @@
 Everything that happens at a step is a function of the step's number: which batch, which learning
 rate, which dropout. So nothing but weights and optimiser state need be saved, and a run that is
 killed goes on to the very bits of one that was not. Started by `torchrun`, the same call shares
-each batch's rows among the processes (data parallel); sharding the model is left to the chapter
-on distribution.
+each batch's rows among the processes (data parallel), and with `shard=True` the model, too.
 """
 
 import math
@@ -19,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from tqdm import tqdm
 
-from llmcourse import optim
+from llmcourse import distributed, optim
 from llmcourse.batches import IGNORED, Batch, Batches, StoryBatches, WindowBatches
 from llmcourse.runs import History, LiveCurve, Run, read_log, watched
 
@@ -58,6 +56,8 @@ class TrainConfig:
     accumulate: int = 1  # batches whose gradients make one step
     precision: str = "auto"  # or "fp32", "bf16"; auto is bf16 where the hardware multiplies it
     compile: bool = False  # some 20 s at the start for a tenth more speed
+    shard: bool = False  # each process keeps a part of the model only (FSDP2); under `torchrun`
+    timeout: float = 600.0  # seconds to wait for another process before giving up
     log_every: int = 10
     eval_every: int = 0  # 0: only at the end
     eval_batches: int = 8  # taken from `dev`, where that is a batch source
@@ -80,8 +80,9 @@ class TrainConfig:
         for name in ("eval_every", "checkpoint_every", "weight_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"lr must be above 0 and finite, got {self.lr}")
+        for name in ("lr", "timeout"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite, got {getattr(self, name)}")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be above 0, or None for no limit, got {self.clip}")
         if self.warmup is not None and not 0 <= self.warmup <= self.steps:
@@ -126,29 +127,6 @@ def mean_loss(model: nn.Module, batches: Sequence[Batch]) -> float:
     return total / count
 
 
-def _processes() -> tuple[int, int]:
-    """This process's number and how many there are; (0, 1) unless `torchrun` started us."""
-    if not dist.is_available() or not (dist.is_initialized() or dist.is_torchelastic_launched()):
-        return 0, 1
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return dist.get_rank(), dist.get_world_size()
-
-
-def _sum_over_processes(model: nn.Module, loss: float) -> float:
-    """Add up all processes' gradients (each has its share of one mean) and their losses."""
-    learned = [p for p in model.parameters() if p.requires_grad]
-    for p in learned:
-        if p.grad is None:
-            p.grad = torch.zeros_like(p)  # no row here reached it, but others' may have
-    shared = torch.tensor([loss], device=learned[0].device)
-    flat = torch.cat([shared, *(p.grad.reshape(-1) for p in learned)])  # one message for all
-    dist.all_reduce(flat)
-    for p, part in zip(learned, flat[1:].split([p.numel() for p in learned]), strict=True):
-        p.grad.copy_(part.view_as(p))
-    return float(flat[0])
-
-
 def _evaluate(
     model: nn.Module, dev: Sequence[Batch] | None, on_eval: Callable | None, step: int
 ) -> dict[str, float]:
@@ -171,19 +149,25 @@ def gradients(forward: Callable, micro: Sequence[Batch], autocast: Callable, dev
     """Add to every `.grad` that of the mean loss over all targets of all batches; the mean loss.
 
     Each batch counts by its number of targets. The mean of the batches' means would let a token
-    in a short batch weigh more than one in a long batch.
+    in a short batch weigh more than one in a long batch. Of each batch this process reads every
+    `world`-th row: its gradients and its loss are a share, and the shares' sum is the mean.
     """
-    rank, world = _processes()
+    rank, world = distributed.processes()
     count = sum(int((y != IGNORED).sum()) for _, y in micro)
     if not count:
         raise ValueError("the batch holds no targets")
     mean = 0.0
     for x, y in micro:
-        x, y = x[rank::world].to(device), y[rank::world].to(device)
-        if not (targets := int((y != IGNORED).sum())):
-            continue  # this process has no row of it; a mean of nothing would be NaN
+        own_x, own_y = x[rank::world], y[rank::world]
+        targets = int((own_y != IGNORED).sum())
+        if not targets:  # a mean of nothing would be NaN
+            if world == 1 or not (y != IGNORED).any():
+                continue
+            # Sharded weights are put together by all, so all must compute, though it count nothing.
+            row = int((y != IGNORED).any(dim=1).nonzero()[0])
+            own_x, own_y = x[row : row + 1], y[row : row + 1]
         with autocast():
-            loss = forward(x, y)[1] * (targets / count)
+            loss = forward(own_x.to(device), own_y.to(device))[1] * (targets / count)
         loss.backward()
         mean += float(loss.detach())
     return mean
@@ -206,25 +190,32 @@ def train(
         out: folder for `log.jsonl` and checkpoints (`step-000100`, each loadable by
             `checkpoint.load`). A run found there is continued.
         resume: False begins anew, deleting the run found in `out`.
-        on_eval: called after each evaluation; what it returns joins the log.
+        on_eval: called after each evaluation; what it returns joins the log. On process 0, but on
+            every process where the model is sharded, which only all together can run.
         on_log: called after each record with the history so far (`LiveCurve()`, say).
+
+    After a run with `shard=True` on several processes the model stays sharded; its checkpoint is
+    whole.
 
     Raises:
         TrainingDiverged: a loss or gradient became NaN or infinite.
+        ProcessLost: under `torchrun`, another process is gone or silent for `config.timeout`.
         ValueError: the run in `out` has other settings or another model.
         OSError: a checkpoint could not be written; the one before is whole.
     """
     device = next(model.parameters()).device
-    rank, world = _processes()
+    rank, world = distributed.processes(config.timeout)
+    distributed.broadcast(model)
+    if config.shard and world > 1:
+        distributed.shard(model)
     made = optim.optimizers(
         model, config.optimizer, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay
     )
     history = History(precision=_precision(config, device), folder=Path(out) if out else None)
     run = Run(history, config, model, made, out)
-    if out is not None and (resume or rank == 0):
+    if out is not None:
         run.resume() if resume else run.clear()
-    for parameter in model.parameters() if world > 1 else ():
-        dist.broadcast(parameter.data, 0)
+    distributed.agree("the step to go on from", run.step)
     if callable(dev):
         dev = [dev(i) for i in range(config.eval_batches)]
     autocast = partial(
@@ -241,7 +232,12 @@ def train(
         leave=False,
         disable=rank > 0 or not watched(),
     )
-    with torch.random.fork_rng(devices), bar:  # the caller's random numbers stay as they were
+    together = distributed.together(lambda: (run.step, run.saved))
+    with (
+        torch.random.fork_rng(devices),
+        bar,
+        together,
+    ):  # the caller's random numbers stay as they were
         while run.step < config.steps:
             step, began = run.step, time.perf_counter()
             torch.manual_seed(config.seed * 1_000_003 + step)  # dropout, too, depends on the step
@@ -251,8 +247,10 @@ def train(
             for optimizer in made:
                 optimizer.zero_grad()
             loss = gradients(forward, micro, autocast, device)
-            if world > 1:
-                loss = _sum_over_processes(model, loss)
+            if config.shard and world > 1:  # the gradients were summed on the way back
+                loss = distributed.add_up(loss, device)
+            elif world > 1:
+                loss = distributed.sum_gradients(model.parameters(), loss)
             norm = optim.clip_gradients(model.parameters(), config.clip)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise TrainingDiverged(step, loss, norm, config, run.saved)
@@ -268,14 +266,14 @@ def train(
             ends = run.step == config.steps
             logs = run.step % config.log_every == 0 or run.step == 1 or ends
             evaluates = ends or (config.eval_every and run.step % config.eval_every == 0)
+            found = {}
+            if evaluates and (rank == 0 or config.shard):  # a sharded model runs on all or on none
+                found = _evaluate(model, dev, on_eval, run.step)
             if rank == 0 and (logs or evaluates):
                 bar.set_postfix_str(f"loss {loss:.3f}, {run.tokens / run.seconds:,.0f} tokens/s")
-                found = _evaluate(model, dev, on_eval, run.step) if evaluates else {}
                 run.log({"loss": loss, "norm": norm, "lr": rate, **found})
                 if on_log is not None:
                     on_log(history)
-            if rank == 0 and (
-                ends or (config.checkpoint_every and run.step % config.checkpoint_every == 0)
-            ):
+            if ends or (config.checkpoint_every and run.step % config.checkpoint_every == 0):
                 run.save()
     return history
