@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from llmcourse.decode import Decoder, understood
 from llmcourse.filters import (
     Sampling,
     draw,
@@ -62,9 +63,13 @@ class _Reader:
         # An LSTM's state cannot be cut back: such a model reads its whole past again.
         if self.context is not None:
             self.cache = model.cache(batch, length=min(room, self.context))
+        fast = self.cache is not None and batch == 1 and understood(model)
+        self.decoder = Decoder(model, self.cache) if fast else None
 
     @torch.inference_mode()
     def read(self, ids: Sequence[Sequence[int]] | Tensor) -> Float[Tensor, "B T V"]:
+        if self.decoder is not None and len(ids) == 1 and len(ids[0]) == 1:
+            return self.decoder(int(ids[0][0]))
         ids = torch.as_tensor(ids, device=self.device)
         if self.cache is not None:
             return self.model(ids, cache=self.cache)[0]
