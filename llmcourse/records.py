@@ -12,14 +12,17 @@ from typing import Any
 __all__ = ["check_lengths", "read_jsonl"]
 
 
-def read_jsonl(path: str | Path, *, fields: Sequence[str] = ("text",)) -> list[dict[str, Any]]:
+def read_jsonl(
+    path: str | Path, *, fields: Sequence[str] = ("text",), most: int | None = None
+) -> list[dict[str, Any]]:
     """The records of a file, one JSON object a line; each has the `fields`, as texts not blank.
 
     Further fields are kept as they are. A line with nothing on it is allowed at the end alone.
+    `most` reads no more records than that.
 
     Raises:
-        ValueError: the file is empty, is not UTF-8, or a line is no object or lacks a field;
-            the message names the line and the field.
+        ValueError: the file is empty, is not UTF-8, or a line is no object, lacks a field, has
+            one twice, or holds NaN, which is no JSON; the message names the line and the field.
     """
     path = Path(path)
     lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -27,7 +30,22 @@ def read_jsonl(path: str | Path, *, fields: Sequence[str] = ("text",)) -> list[d
         lines.pop()
     if not lines:
         raise ValueError(f"{path.name} is empty: there is nothing to learn from")
-    return [_record(raw, f"{path.name}, line {i}", fields) for i, raw in enumerate(lines, start=1)]
+    numbered = enumerate(lines[:most], start=1)
+    return [_record(raw, f"{path.name}, line {i}", fields) for i, raw in numbered]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are its own: JSON lets the last of two alike win, in silence."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"field {twice!r} stands twice")
+    return made
+
+
+def _constant(name: str) -> None:
+    raise ValueError(f"{name} is no number that JSON has")
 
 
 def _record(raw: bytes, where: str, fields: Sequence[str]) -> dict[str, Any]:
@@ -42,9 +60,13 @@ def _record(raw: bytes, where: str, fields: Sequence[str]) -> dict[str, Any]:
     if not text.strip():
         raise ValueError(f"{where}: blank, between two records")
     try:
-        record = json.loads(text)
+        record = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not JSON: {error.msg} at column {error.colno}") from None
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{where}: nested too deeply to be a record") from None
     if not isinstance(record, dict):
         raise ValueError(f"{where}: must be an object with fields, got {type(record).__name__}")
     for field in fields:

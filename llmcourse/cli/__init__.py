@@ -1,8 +1,8 @@
-"""The course from the shell: `llmcourse train|sample|check|hint|progress|build|serve|doctor`.
+"""The course from the shell: `llmcourse train|sample|finetune|check|hint|progress|build|serve|…`.
 
 Nothing is parsed or loaded on import; each command loads what it needs. A mistake of the user's is
-one line on standard error and exit status 1 (2 where the arguments do not parse); set
-LLMCOURSE_TRACEBACK=1 to see where it was noticed.
+one line on standard error and exit status 1 (2 where the arguments do not parse, or the file given
+to `finetune` is at fault); set LLMCOURSE_TRACEBACK=1 to see where it was noticed.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, module: str, help: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-        made.set_defaults(run=f"{module}:{name}")
+        made.set_defaults(run=f"{module}:{name}", refusal=1)
         return made
 
     train = command("train", "models", "train a GPT on a text of yours, or on one of the course's")
@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = command("sample", "models", "let a model write")
     sample.add_argument("model", nargs="?", default="tales", help="a run's folder, or tales")
+    sample.add_argument("--adapter", help="a folder that `llmcourse finetune` made, instead")
     sample.add_argument("--prompt", default="", help="what the text begins with")
     sample.add_argument("--max-new", type=int, default=200, help="tokens at most")
-    sample.add_argument("--temperature", type=float, default=1.0, help="0 is greedy")
+    sample.add_argument("--temperature", type=float, help="0 is greedy; 1 by default")
     sample.add_argument("--top-k", type=int)
     sample.add_argument("--top-p", type=float)
     sample.add_argument("--min-p", type=float)
@@ -57,6 +58,25 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--language", choices=("en", "zh"), default="en", help="of a tale")
     sample.add_argument("--seed", type=int, help="the same seed gives the same text")
     sample.add_argument("-n", type=int, default=1, help="how many texts")
+
+    tune = command("finetune", "finetune", "adapt a model to one task: a file of yours")
+    tune.set_defaults(refusal=2)
+    tune.add_argument(
+        "file", help='JSON lines such as {"prompt": "…", "answer": "…"} or {"text": "…"}, or a .txt'
+    )
+    tune.add_argument("--model", default="tales", help="tales, gpt2-mini, or a model's folder")
+    tune.add_argument(
+        "--field", nargs="+", metavar="NAME", help="the file's names of prompt and answer, or text"
+    )
+    tune.add_argument("--rank", type=int, default=8, help="of the adapters (LoRA)")
+    tune.add_argument("--full", action="store_true", help="train all parameters, no adapters")
+    tune.add_argument("--steps", type=int, default=300)
+    tune.add_argument("--batch", type=int, default=8, help="records a step")
+    tune.add_argument("--lr", type=float, help="peak learning rate; by default 5e-3, --full 5e-4")
+    tune.add_argument("--out", help="folder for the result; by default runs/FILE-MODEL")
+    tune.add_argument("--seed", type=int, default=0, help="of split, adapters and batches")
+    tune.add_argument("--threads", type=int, default=1, help="1 makes runs repeat to the bit")
+    tune.add_argument("--anew", action="store_true", help="forget the run in the folder")
 
     check = command("check", "graded", "check an answer: llmcourse check attention.sdpa mine.py")
     check.add_argument("id", help="of the exercise, such as attention.sdpa")
@@ -100,4 +120,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         said = " ".join(str(error).split()) or type(error).__name__
         print(f"llmcourse: {said}", file=sys.stderr)
-        return 1
+        return options.refusal

@@ -200,6 +200,8 @@ def sample(options: argparse.Namespace) -> int:
     """Write texts, token by token."""
     if options.n < 1:
         raise UserError(f"-n must be at least 1, got {options.n}")
+    if options.adapter:
+        return _answer(options)
     model, tokenizer = _open(options.model)
     special = tokenizer.special_tokens
     stop = [i for i in (special.get("<|end|>"), special.get("<|endoftext|>")) if i is not None]
@@ -207,6 +209,7 @@ def sample(options: argparse.Namespace) -> int:
     prompt = [*start, *tokenizer.encode(options.prompt or ("" if start else "\n"))]
     names = ("temperature", "top_k", "top_p", "min_p", "repetition")
     given = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+    given.setdefault("temperature", 1.0)
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     for number in range(options.n):
         stream = tokenizers.StreamDecoder(tokenizer)
@@ -222,6 +225,32 @@ def sample(options: argparse.Namespace) -> int:
         print(stream.finish(), end="\n" if number + 1 == options.n else "\n\n")
     if options.seed is None and sys.stderr.isatty():
         print(f"(--seed {seed} writes this again)", file=sys.stderr)
+    return 0
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """The answers of an adapted model, its prompt framed as in its training."""
+    from llmcourse import adapt
+
+    base, _ = adapt.load(options.adapter)
+    template = base.template
+    prompt = template.prompt(options.prompt)
+    if len(prompt) >= base.model.config.context:
+        raise UserError(
+            f"the prompt has {len(prompt)} tokens, and the model reads {base.model.config.context}"
+        )
+    names = ("top_k", "top_p", "min_p", "repetition")
+    given = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    room = min(options.max_new, base.model.config.context - len(prompt))
+    # An answer is the likeliest one unless asked otherwise; a text is drawn.
+    heat = options.temperature if options.temperature is not None else float(not options.prompt)
+    for number in range(options.n):
+        new = sampling.generate(
+            base.model, prompt, max_new=room, generator=seed + number, stop=[template.stop],
+            temperature=heat, **given,
+        )  # fmt: skip
+        print(base.tokenizer.decode([i for i in new if i != template.stop]))
     return 0
 
 
