@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from llmcourse import adapt as adapting
-from llmcourse import chat, models, sample
+from llmcourse import adapt, chat, models, sample
 from llmcourse.adapt import Parts, examples
 from llmcourse.align import AnswerBatches
 from llmcourse.evaluate import wilson
@@ -23,15 +22,15 @@ def task() -> Parts:
     """1,500 whole tales, each with its hero, friend, thing and place; always the same, split."""
     with tempfile.TemporaryDirectory() as folder:
         path = examples.write(Path(folder) / "cards.jsonl", examples.cards(1500, seed=7))
-        return adapting.split(adapting.read(path), seed=0)
+        return adapt.split(adapt.read(path), seed=0)
 
 
-def adapt_stub(train_records, dev_records):
+def adapt_model_stub(train_records, dev_records):
     """Returns reply(prompts): for a list of prompts the list of answers, both of strings."""
     raise NotImplementedError
 
 
-def adapt(train_records, dev_records):
+def adapt_model(train_records, dev_records):
     model, tokenizer = models.load("tales")
     end = tokenizer.special_tokens["<|end|>"]
 
@@ -52,7 +51,7 @@ def adapt(train_records, dev_records):
     return reply
 
 
-def check_adapt(answer):
+def check_adapt_model(answer):
     given = task()
     reply = answer(list(given.train), list(given.dev))
     expect(callable(reply), "return the function `reply`", got=type(reply).__name__)
@@ -200,11 +199,11 @@ def _one_string(train_records, dev_records):
 
 
 ADAPT = Exercise(
-    id="project.adapt",
+    id="project.adapt_model",
     title="Adapt a model to a task",
-    stub=adapt_stub,
-    solution=adapt,
-    check=check_adapt,
+    stub=adapt_model_stub,
+    solution=adapt_model,
+    check=check_adapt_model,
     hints=(
         "Frame each record as a talk, learn the answers alone, answer greedily, and look at the "
         "dev loss: it falls in two stages. Three facts come first. What is it that the fourth "
