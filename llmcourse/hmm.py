@@ -102,21 +102,18 @@ class HMM:
 
     def posterior(self, ids: Any) -> Float[Tensor, "T J"]:
         """The probability of each state at each position, given the whole sequence."""
-        log = self.forward(ids) + self.backward(ids)
-        return (log - log.logsumexp(1, keepdim=True)).exp()
+        emitted = self._log_emission(ids).exp()
+        gamma = trellis.posterior_of_one(
+            self.start.numpy(), self.transition.numpy(), emitted.numpy()
+        )
+        return torch.from_numpy(gamma)
 
     def viterbi(self, ids: Any) -> tuple[list[int], float]:
         """The single most probable path of states, and log p(tokens, path)."""
-        emit = self._log_emission(ids)
-        log_a = self.transition.log()
-        best, back = self.start.log() + emit[0], []
-        for e in emit[1:]:
-            value, origin = (best[:, None] + log_a).max(0)
-            best, back = e + value, [*back, origin]
-        path = [int(best.argmax())]
-        for origin in reversed(back):
-            path.append(int(origin[path[-1]]))
-        return path[::-1], float(best.max())
+        log_emitted = self._log_emission(ids)
+        return trellis.path_of_one(
+            self.start.log().numpy(), self.transition.log().numpy(), log_emitted.numpy()
+        )
 
     def next_probs(self, context: Any = ()) -> Float[np.ndarray, " V"]:
         """The distribution of the token after `context`, read from a sequence's start."""

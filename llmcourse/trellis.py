@@ -7,11 +7,19 @@ Everywhere: `start` (J,), `transition` (J, J), `emission` (J, V), tokens `x` (T,
 end, and `live` (T, B), true where a token is no padding.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["best_path", "best_states", "expected_counts", "forward"]
+__all__ = [
+    "best_path",
+    "best_states",
+    "expected_counts",
+    "forward",
+    "path_of_one",
+    "posterior_of_one",
+]
 
 Start, Transition, Emission = Float[Tensor, " J"], Float[Tensor, "J J"], Float[Tensor, "J V"]
 Tokens, Live = Int[Tensor, "T B"], Bool[Tensor, "T B"]
@@ -104,3 +112,53 @@ def best_path(
     for origin in reversed(back):
         path.append(origin.gather(1, path[-1][:, None])[:, 0])
     return torch.stack(path[::-1])
+
+
+# For one long sequence the cost is in starting each step, and numpy starts sooner than torch.
+
+
+def posterior_of_one(
+    start: Float[np.ndarray, " J"],
+    transition: Float[np.ndarray, "J J"],
+    emitted: Float[np.ndarray, "T J"],
+) -> Float[np.ndarray, "T J"]:
+    """p(s_t | x) of one sequence; `emitted[t, j]` is the probability of x_t in state j.
+
+    Raises:
+        ValueError: a sequence that the parameters forbid.
+    """
+    alpha, beta, scale = np.empty_like(emitted), np.ones_like(emitted), np.empty(len(emitted))
+    predicted = start
+    for t, emission in enumerate(emitted):
+        joint = predicted * emission
+        scale[t] = total = joint.sum()
+        if not total > 0:
+            raise ValueError(IMPOSSIBLE)
+        np.divide(joint, total, out=alpha[t])
+        predicted = alpha[t] @ transition
+    passed = emitted / scale[:, None].astype(emitted.dtype)
+    for t in range(len(emitted) - 1, 0, -1):
+        np.dot(transition, passed[t] * beta[t], out=beta[t - 1])
+    return alpha * beta
+
+
+def path_of_one(
+    log_start: Float[np.ndarray, " J"],
+    log_transition: Float[np.ndarray, "J J"],
+    log_emitted: Float[np.ndarray, "T J"],
+) -> tuple[list[int], float]:
+    """The likeliest path of states of one sequence, and its log-probability with the tokens."""
+    into = np.ascontiguousarray(log_transition.T)  # into[j, i]: from i to j
+    best, reach = log_emitted.copy(), np.empty_like(into)
+    best[0] += log_start
+    origin = np.zeros(best.shape, dtype=np.intp)
+    rows, flat = np.arange(len(into)) * len(into), reach.reshape(-1)
+    for t in range(1, len(best)):
+        np.add(into, best[t - 1], out=reach)
+        # numpy finds the place of a row's maximum faster than its value.
+        origin[t] = at = reach.argmax(1)
+        best[t] += flat[rows + at]
+    path = [int(best[-1].argmax())]
+    for came_from in origin[:0:-1]:
+        path.append(int(came_from[path[-1]]))
+    return path[::-1], float(best[-1].max())
