@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from llmcourse import align, chat
+from llmcourse.align import stories as stories_of
 from llmcourse.gpt import GPT, GPTConfig
 from llmcourse.tokenizers import TalesTokenizer
 from llmcourse.train import TrainConfig, TrainingDiverged, train
@@ -97,6 +99,19 @@ def test_dpo_of_the_reference_itself_is_log_2_with_the_gradient_of_half_beta():
     loss.sum().backward()
     torch.testing.assert_close(chosen.grad, torch.full((5,), -0.15))
     torch.testing.assert_close(rejected.grad, torch.full((5,), 0.15))
+
+
+@pytest.mark.parametrize("case", json.loads(TRL.read_text("utf-8"))["cases"])
+def test_dpo_equals_trls_loss_and_gradient(case):
+    names = ("chosen", "rejected", "reference_chosen", "reference_rejected")
+    given = {name: torch.tensor(case[name]) for name in names}
+    learned = [given[name].requires_grad_() for name in names[:2]]
+    loss = align.dpo_loss(**given, beta=case["beta"])
+    torch.testing.assert_close(loss, torch.tensor(case["losses"]))
+    loss.mean().backward()
+    torch.testing.assert_close(
+        torch.stack([x.grad for x in learned]), torch.tensor(case["gradient"])
+    )
 
 
 def test_dpo_is_lowest_at_the_known_optimum():
@@ -434,3 +449,33 @@ def test_a_penalty_needs_a_reference_that_is_another_model():
         align.grpo(model, PROMPTS, ones, align.GRPOConfig(kl=0.1), stop=[])
     with pytest.raises(ValueError, match="another model"):
         align.grpo(model, PROMPTS, ones, align.GRPOConfig(), stop=[], reference=model)
+
+
+# Talks about stories.
+
+
+def test_talks_hold_every_question_once_and_fit_the_context():
+    from llmcourse import tales
+
+    for language in tales.LANGUAGES:
+        stories = tales.generate(seed=3, n=4, language=language)
+        rows = stories_of.talks(TOKENIZER, stories, seed=1, context=256)
+        assert max(len(ids) for ids, _ in rows) <= 256
+        turns = [t for ids, _ in rows for t in chat.parse(TOKENIZER, ids)]
+        asked = sorted(text.split("\n")[-1] for role, text in turns if role == "user")
+        assert asked == sorted(qa.question for s in stories for qa in tales.questions(s))
+
+
+def test_items_end_where_the_reply_begins_and_replies_are_exact():
+    from llmcourse import tales
+
+    stories = tales.generate(seed=3, n=3)
+    found = stories_of.items(TOKENIZER, stories)
+    assert len(found) == 33
+    for item in found:
+        facts = {qa.about: qa.answer for qa in tales.questions(stories[item.story])}
+        plain = item.wanted.rstrip(".").lower()
+        want = facts[item.about]
+        assert plain == (want.lower() if want else "the story does not say")
+        assert item.answerable == (want is not None)
+        assert chat.parse(TOKENIZER, item.prompt[:-1])[0][1].endswith(item.question)
