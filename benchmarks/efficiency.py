@@ -1,0 +1,203 @@
+"""Quality against cost: mixtures of experts, distilled students, shared key heads, fewer bits.
+
+    python -m benchmarks.efficiency          about twenty minutes of one core; goes on if killed
+
+Small models are trained for equal steps on equal batches, three seeds each: dense, a mixture of
+eight experts with and without its balance loss, and a student of the shipped model; on tales and
+on Python's documentation. The shipped `tales` model is rounded in several ways, and its key heads
+are merged. Writes `llmcourse/results/efficiency.json`, and the student of seed 0 to
+`llmcourse/models/student`; the chapter `practice/efficiency` reads both.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from llmcourse import checkpoint, data, evaluate, models, tales
+from llmcourse.gpt import GPT, GPTConfig
+from llmcourse.metrics import bits
+from llmcourse.moe import MoEConfig, MoEGPT
+from llmcourse.train import StoryBatches, TrainConfig, WindowBatches, train
+
+PACKAGE = Path(__file__).parents[1] / "llmcourse"
+OUT, STUDENT = PACKAGE / "results" / "efficiency.json", PACKAGE / "models" / "student"
+FORM = dict(context=256, width=64, heads=4, layers=2, hidden=176)
+SEEDS = (0, 1, 2)
+SETTINGS = {
+    "tales": TrainConfig(steps=600, lr=4e-3, log_every=10, eval_every=50, precision="fp32"),
+    "real": TrainConfig(steps=300, lr=4e-3, log_every=10, eval_every=50, precision="fp32"),
+}
+MIXTURES = {
+    "mixture": MoEConfig(experts=8, active=2, balance=0.01),
+    "mixture, no balance": MoEConfig(experts=8, active=2, balance=0.0),
+}
+WAYS = ("dense", "mixture", "distilled", "mixture, no balance")
+
+
+class Taught(nn.Module):
+    """A student whose loss is KL(teacher, student), the mean over the targets that count."""
+
+    def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
+        super().__init__()
+        self.student, self.config = student, student.config
+        self.teacher = (teacher,)  # in a tuple: no part of what is trained
+
+    def forward(self, x, y=None):
+        logits, _ = self.student(x)
+        if y is None:
+            return logits, None
+        counts = y != -100
+        with torch.no_grad():
+            p = self.teacher[0](x)[0][counts].log_softmax(-1)
+        q = logits[counts].log_softmax(-1)
+        return logits, (p.exp() * (p - q)).sum(-1).mean()
+
+
+class World:
+    """What is learned from, and how a model is scored: one row a document, (bits, units)."""
+
+    def train_one(self, way: str, seed: int) -> tuple[nn.Module, dict]:
+        config = GPTConfig.modern(vocab_size=self.vocab_size, **FORM)
+        if way.startswith("mixture"):
+            model = MoEGPT(config, MIXTURES[way], seed=seed)
+        else:
+            model = GPT(config, seed=seed)
+        learner = Taught(model, self.teacher) if way == "distilled" else model
+        curve = []
+
+        def look(step, _):
+            rows = self.rows(model, self.dev)
+            curve.append([step, float(rows[:, 0].sum() / rows[:, 1].sum())])
+
+        start = time.process_time()
+        train(learner, self.batches(seed), SETTINGS[self.name], dev=None, on_eval=look)
+        rows = self.rows(model.eval(), self.test)
+        found = evaluate.bootstrap(rows, lambda r: r[:, 0].sum() / r[:, 1].sum(), seed=0)
+        about = {
+            "curve": curve,
+            "test": [found.low, found.estimate, found.high],
+            "rows": rows.round(2).tolist(),
+            "cpu seconds": round(time.process_time() - start, 1),
+            "parameters": model.parameter_count(),
+            "flops": model.flops_per_token(64),
+        }
+        if isinstance(model, MoEGPT):
+            about["active"] = model.active_parameters()
+            about["load"] = self.load(model).tolist()
+        return model, about
+
+    @torch.no_grad()
+    def load(self, model: MoEGPT) -> torch.Tensor:
+        """Share of each expert over real tokens only: one document at a time, unfilled."""
+        shares, total = 0.0, 0
+        for ids in self.sequences()[:100]:
+            model(torch.tensor([ids[:-1]]))
+            shares, total = shares + model.load() * (len(ids) - 1), total + len(ids) - 1
+        return shares / total
+
+
+class Tales(World):
+    name = "tales"
+
+    def __init__(self):
+        self.teacher, self.words = models.load("tales")
+        self.vocab_size = self.words.vocab_size
+        self.learned = [self.words.encode_story(s) for s in tales.generate(seed=31, n=9600)]
+        self.test = tales.generate(seed=32, n=400, split="test")
+        self.dev = tales.generate(seed=33, n=80, split="dev")
+
+    def batches(self, seed):
+        return StoryBatches(self.learned, batch=16, seed=seed, pad=0)
+
+    def rows(self, model, stories):
+        """Bits above the truth, and 1 a story."""
+        scored = evaluate.story_nats(model, self.words, stories)
+        pairs = zip(scored, stories, strict=True)
+        return np.array([[bits(n.sum() - s.token_nats.sum()), 1.0] for n, s in pairs])
+
+    def sequences(self):
+        return [self.words.encode_story(s) for s in self.test]
+
+
+class Real(World):
+    name = "real"
+
+    def __init__(self):
+        self.teacher, self.bpe = models.load("gpt2-mini")
+        self.vocab_size = self.bpe.vocab_size
+        self.end = self.bpe.special_tokens["<|endoftext|>"]
+        corpus = data.load("python-docs")
+        parts = [p.split(corpus.separator) for p in data.split(corpus, (0.8, 0.1, 0.1))]
+        self.ids = np.array([t for d in parts[0] for t in (*self.bpe.encode(d), self.end)])
+        self.dev = [d[:1500] for d in parts[1]][:12]
+        self.test = [d[:3000] for d in parts[2]]
+
+    def batches(self, seed):
+        return WindowBatches(self.ids, batch=8, context=128, seed=seed)
+
+    def rows(self, model, documents):
+        """Bits and bytes of each document."""
+        return np.array(
+            [
+                [bits(evaluate.sequence_nats(model, ids).sum()), len(text.encode())]
+                for ids, text in zip(self.sequences(documents), documents, strict=True)
+            ]
+        )
+
+    def sequences(self, documents=None):
+        documents = self.test if documents is None else documents
+        return [[self.end, *self.bpe.encode(d)] for d in documents]
+
+    @torch.no_grad()
+    def load(self, model):
+        shares = []
+        for ids in self.sequences():
+            model(torch.tensor([ids[:256]]))
+            shares.append(model.load())
+        return torch.stack(shares).mean(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--student", type=Path, default=STUDENT)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    found = json.loads(given.out.read_text()) if given.out.is_file() else {}
+
+    def keep(key, value):
+        found[key] = value
+        shown = {k: v for k, v in value.items() if k not in ("curve", "load", "rows")}
+        print(time.strftime("%H:%M:%S"), key, shown, flush=True)
+        checkpoint.write_file(given.out, json.dumps(found, indent=1).encode() + b"\n")
+
+    settings = {
+        "form": FORM, "seeds": SEEDS,
+        **{name: dataclasses.asdict(config) for name, config in SETTINGS.items()},
+        "mixture": dataclasses.asdict(MIXTURES["mixture"]),
+    }  # fmt: skip
+    worlds = (Tales(), Real())
+    if found.get("settings", {}).get("seeds") != list(SEEDS):
+        keep("settings", settings)
+    for seed in SEEDS:
+        for world in worlds:
+            for way in WAYS:
+                key = f"{world.name} | {way} | {seed}"
+                if key in found or (world.name == "real" and way == "mixture, no balance"):
+                    continue
+                model, about = world.train_one(way, seed)
+                if (world.name, way, seed) == ("tales", "distilled", 0):
+                    checkpoint.save(model, given.student, dtype="int8", extra={
+                        "command": "python -m benchmarks.efficiency", "measured": about["test"],
+                    })  # fmt: skip
+                keep(key, about)
+
+
+if __name__ == "__main__":
+    main()
