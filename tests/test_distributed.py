@@ -1,5 +1,6 @@
 """Laws of training on many processes: every way of sharing the work gives one process's weights."""
 
+import json
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcourse import checkpoint, distributed
+from llmcourse import checkpoint, distributed, throughput
 from llmcourse.distributed import (
     bubble,
     daly,
@@ -344,3 +345,13 @@ def test_arithmetic_refuses_nonsense():
     for call in (lambda: young(0, 1), lambda: mfu(1, 1, 0), lambda: useful_share(1, 1, 1, -1)):
         with pytest.raises(ValueError, match="must be"):
             call()
+
+
+def test_throughput_reports_what_it_measured(capsys):
+    throughput.main("--layers 1 --width 64 --context 16 --batch 2 --steps 2 --vocab 64".split())
+    line = json.loads(capsys.readouterr().out)
+    size = GPTConfig.modern(vocab_size=64, context=16, width=64, heads=1, layers=1)
+    assert line["parameters"] == size.parameter_count()
+    assert line["flops_per_token"] == 3 * size.flops_per_token()
+    rate = line["tokens_per_second"] * line["flops_per_token"]
+    assert line["mfu"] == pytest.approx(rate / line["peak"], rel=0.05, abs=1e-4)

@@ -16,7 +16,7 @@ ROWS = (
     ("feedforward", "rnn", "gpt", "seq2seq", "moe"),
     ("batches", "checkpoint", "decode", "gradients"),
     ("runs", "sweep"),
-    ("train", "sample", "lengths", "puzzles"),
+    ("train", "sample", "lengths", "throughput", "puzzles"),
     ("hf", "lora", "quantize", "evaluate", "retrieval", "interpret", "noisy"),
     ("models",),
     ("chat",),

@@ -1,9 +1,9 @@
 """Tokens a second and model FLOP utilisation of a training step, on whatever is here.
 
-    python -m benchmarks.throughput                                  # this CPU, or one GPU
-    torchrun --standalone --nproc-per-node gpu -m benchmarks.throughput --shard
+    python -m llmcourse.throughput                                  # this CPU, or one GPU
+    torchrun --standalone --nproc-per-node gpu -m llmcourse.throughput --shard
     torchrun --nnodes 4 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \
-        --rdzv-id a-name -m benchmarks.throughput --shard --width 2048 --layers 24 --batch 8
+        --rdzv-id a-name -m llmcourse.throughput --shard --width 2048 --layers 24 --batch 8
 
 On CUDA: bfloat16 (where the hardware has it), torch's flash attention, its fused AdamW, and
 `torch.compile` unless `--eager`. Steps are timed after a warm-up, between two synchronisations;
@@ -21,6 +21,8 @@ import torch
 from llmcourse import distributed
 from llmcourse.gpt import GPT, GPTConfig
 from llmcourse.optim import bf16_is_fast
+
+__all__ = ["main", "measured_peak", "peak", "run"]
 
 # Dense bfloat16, from the makers' data sheets; the names are parts of what CUDA reports.
 PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12}
@@ -53,7 +55,7 @@ def peak(device: torch.device, dtype: torch.dtype) -> tuple[float, str]:
 
 
 def run(options: argparse.Namespace) -> dict:
-    """Train on random tokens and time it."""
+    """Train on random tokens and time it; what `main` prints."""
     rank, world = distributed.processes()
     device = distributed.device()
     cuda = device.type == "cuda"
@@ -103,7 +105,7 @@ def run(options: argparse.Namespace) -> dict:
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the options, measure, print one line of JSON."""
-    parser = argparse.ArgumentParser(prog="benchmarks.throughput", description=__doc__)
+    parser = argparse.ArgumentParser(prog="llmcourse.throughput", description=__doc__)
     cuda = torch.cuda.is_available()
     defaults = dict(vocab=50_304, context=1024, width=768, layers=12, batch=16, steps=20, warmup=5)
     if not cuda:  # a CPU gets a model of its size
