@@ -1,0 +1,100 @@
+"""What stands where a live figure cannot run: one state of it, computed when the page is built."""
+
+import html
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+from llmcourse import models, plots, tales
+from llmcourse.tokenizers import BPE, GPT2_PATTERN, ByteTokenizer, Tokenizer
+from llmcourse.widgets.assets import figures
+
+__all__ = ["still"]
+
+PROMPT = "Once a baker named Anna lived"
+TEXT = "Unbelievable! It's a naïve cat, 词元."
+LEARN = "low lower lowest, new newer newest, wide wider widest"
+MERGES = 8
+
+
+@cache
+def still(figure: str) -> str:
+    """The still of a live figure, as HTML.
+
+    Raises:
+        ValueError: there is no such figure; the message names those that are.
+    """
+    made = _STILLS.get(figure)
+    if made is None:
+        raise ValueError(f"a live figure is one of {figures()}, got {figure!r}")
+    return made()
+
+
+@torch.no_grad()
+def _playground() -> str:
+    model, tokenizer = models.load("tales")
+    start = tokenizer.special_tokens["<|en|>"]
+    words = tales.tokenize(PROMPT, "en")
+    logits, _ = model(torch.tensor([[start, *tokenizer.encode_tokens(words)]]))
+    q = logits[0, -1].softmax(-1)
+    truth = tales.next_distribution(words)
+    likely = sorted(truth, key=truth.__getitem__, reverse=True)[:8]
+    fig, ax = plots.figure(height=2.6)
+    rows = range(len(likely))
+    given = [100 * float(q[tokenizer.encode_tokens([w])[0]]) for w in likely]
+    ax.barh(rows, given, height=0.6, color=plots.COLORS["blue"])
+    ax.plot([100 * truth[w] for w in likely], rows, "|", ms=14, mew=2, color=plots.COLORS["green"])
+    ax.set_yticks(rows, likely)
+    ax.invert_yaxis()
+    ax.set(xlabel="next token, %: the model's bars, the truth's marks")
+    alt = (
+        f"Bars of the model's next-token probabilities after “{PROMPT}”; a mark on each: the true."
+    )
+    return plots.show(fig, "live-playground", f"After “{PROMPT}”.", alt=alt).bundle()["text/html"]
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    cells = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f'<table class="table"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _shown(token: bytes) -> str:
+    """A token as text, or in hexadecimal where it is no whole character."""
+    try:
+        return token.decode().replace(" ", "␣")
+    except UnicodeDecodeError:
+        return token.hex(" ").upper()
+
+
+def _pieces(tokenizer: Tokenizer) -> tuple[str, str]:
+    ids = tokenizer.encode(TEXT)
+    return str(len(ids)), " · ".join(_shown(tokenizer.token_bytes(i)) for i in ids)
+
+
+def _tokens() -> str:
+    import regex
+
+    words = regex.findall(GPT2_PATTERN, TEXT)
+    _, bpe = models.load("gpt2-mini")
+    rows = [
+        ("GPT-2's pre-split", str(len(words)), " · ".join(w.replace(" ", "␣") for w in words)),
+        ("course BPE, 1,024 tokens", *_pieces(bpe)),
+        ("bytes", *_pieces(ByteTokenizer())),
+    ]
+    return _table(("cut by", "pieces", TEXT), rows)
+
+
+def _bpe() -> str:
+    bpe = BPE.train(LEARN, vocab_size=256 + MERGES)
+    rows = [
+        (str(n), f"{_shown(bpe.token_bytes(a))} + {_shown(bpe.token_bytes(b))}")
+        for n, (a, b) in enumerate(bpe.merges, 1)
+    ]
+    return _table(("merge", f"learned from “{LEARN}”"), rows)
+
+
+_STILLS: dict[str, Callable[[], str]] = {"playground": _playground, "tokens": _tokens, "bpe": _bpe}

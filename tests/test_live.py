@@ -1,0 +1,722 @@
+"""Laws of the live figures, in a real browser: numbers equal the package's, and a page stays well.
+
+A small page with every figure is built here, so the book itself is not needed.
+"""
+
+import http.server
+import importlib.util
+import io
+import json
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import regex
+import torch
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+from llmcourse import models, plots, tales, widgets
+from llmcourse.filters import Sampling
+from llmcourse.tokenizers import BPE, GPT2_PATTERN
+from llmcourse.widgets import assets, reference, stills
+
+ROOT = Path(__file__).resolve().parents[1]
+WEB = ROOT / "web"
+CHROMIUM = next(
+    filter(
+        None,
+        map(
+            shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+        ),
+    ),
+    None,
+)
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+browsing = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium found: live figures are not seen in a browser"
+)
+FIGURES = assets.figures()
+HOSTILE = "<script>window.bad = 1</script><img src=x onerror='window.bad = 2'>"
+CAPTION = "What it shows."
+
+
+# What ships is what the sources give.
+
+
+def test_the_built_modules_are_those_of_the_sources(tmp_path):
+    node, esbuild = shutil.which("node"), WEB / "node_modules" / "esbuild"
+    if node is None:
+        pytest.skip("node is not installed: the live figures are not built anew")
+    if not esbuild.is_dir():
+        pytest.skip("esbuild is not installed: 'make web' installs it, by npm, into web/")
+    subprocess.run([node, WEB / "build.mjs", tmp_path], check=True)
+    built = {p.name for p in tmp_path.iterdir()}
+    shipped = {p.name for p in assets.STATIC.iterdir()} - {"live.css"}
+    assert built == shipped, "run 'make web'"
+    for name in sorted(built):
+        same = (tmp_path / name).read_bytes() == (assets.STATIC / name).read_bytes()
+        assert same, f"{name} is not what its sources give: run 'make web'"
+
+
+def test_the_sources_have_no_type_errors():
+    tsc = WEB / "node_modules" / "typescript" / "bin" / "tsc"
+    if shutil.which("node") is None or not tsc.is_file():
+        pytest.skip("TypeScript is not installed: 'make web' installs it, by npm, into web/")
+    done = subprocess.run(["node", tsc, "-p", WEB], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_sizes_of_code_and_weights():
+    import gzip
+
+    live = (assets.STATIC / "live.js").read_bytes()
+    code = [len(gzip.compress(assets.module(name).encode())) for name in FIGURES]
+    assert sum(code) + len(gzip.compress(live)) <= 60_000, "all figures on one page"
+    loaded = sum(len(assets.asset(name)[0]) for name in assets.NAMES) * 4 / 3
+    assert loaded <= 3_500_000, "what the first use loads, as base64"
+
+
+def test_colours_are_those_of_the_plots():
+    css = (assets.STATIC / "live.css").read_text("utf-8")
+    light, dark = css.split('html[data-theme="dark"]')
+    for name, (day, night) in plots._PALETTE.items():
+        assert f"--lc-{name}: {day};" in light
+        assert f"--lc-{name}: {night};" in dark
+
+
+# The Python face.
+
+
+def test_an_unknown_figure_is_named(monkeypatch):
+    with pytest.raises(ValueError, match="playground"):
+        widgets.show("playgroud")
+    with pytest.raises(ValueError, match="playground"):
+        stills.still("playgroud")
+
+
+def test_without_anywidget_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    with pytest.raises(ImportError, match=r"pip install 'llmcourse\[live\]'"):
+        widgets.show("playground")
+
+
+def test_a_kernel_answers_with_the_same_files():
+    message, (data,) = widgets.answer({"want": "bpe.json"})
+    assert (data, message["crc"]) == assets.asset("bpe.json")
+    assert message["size"] == len(data)
+    message, buffers = widgets.answer({"want": "../secrets"})
+    assert "secrets" in message["error"] and not buffers
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("anywidget"), reason="anywidget is not installed")
+def test_a_notebook_shows_the_same_module():
+    widget = widgets.show("playground", language="zh")
+    assert widget.options == {"language": "zh"}
+    assert widget._esm == assets.module("playground")
+
+
+def test_the_generator_is_splitmix32():
+    # Murmur3's finaliser has known values: 0 stays 0, and 1 gives 0x514E28B7.
+    assert reference._mix(0) == 0 and reference._mix(1) == 0x514E28B7
+    numbers = [reference.uniform(7, place) for place in range(4000)]
+    assert abs(sum(numbers) / len(numbers) - 0.5) < 0.02
+    assert len(set(numbers)) == len(numbers)
+
+
+# A page.
+
+
+class Site(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def build(source, out, builder):
+    """Build a folder of pages here and now; the complaints."""
+    complaints = io.StringIO()
+    with patch_docutils(), docutils_namespace():
+        app = Sphinx(
+            source, source, out, out.with_suffix(".trees"), builder,
+            status=None, warning=complaints, freshenv=True,
+        )  # fmt: skip
+        app.build()
+    return complaints.getvalue()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A page with every figure, one beneath the other, in a folder of a folder."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    (source / "conf.py").write_text(
+        "project = 'Live'\n"
+        "extensions = ['myst_parser', 'llmcourse.widgets.live']\n"
+        "html_theme = 'sphinx_book_theme'\n"
+        f"html_static_path = [{str(ROOT / '_static')!r}]\n"
+        "html_css_files = ['course.css']\n"
+        "html_context = {'default_mode': 'auto'}\n",
+        encoding="utf-8",
+    )
+    figures = "\n".join(f"```{{live}} {name}\n{CAPTION}\n```\n" for name in FIGURES)
+    (source / "pages").mkdir()
+    (source / "index.md").write_text("# Contents\n\n```{toctree}\npages/live\n```\n", "utf-8")
+    (source / "pages" / "live.md").write_text(f"# Live\n\nProse.\n\n{figures}\nMore.\n", "utf-8")
+    assert not build(source, out / "a" / "course", "html")
+    shutil.copy(assets.STATIC / "runtime.mjs", out)
+    for name in assets.NAMES:
+        (out / name).write_bytes(assets.asset(name)[0])
+    (out / "empty.html").write_text("<!doctype html><title>empty</title>", "utf-8")
+    return out
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Site, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+PAGE = "/a/course/pages/live.html"
+
+
+class Visit:
+    """The page in one window, with every complaint it makes and every file it asks for."""
+
+    def __init__(self, browser, url, width=1280, scheme="light", spoil=None, **given):
+        self.complaints, self.asked = [], []
+        self.spoil = spoil  # a function of a file's name: what is served in its place, or None
+        home = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **given
+        )
+        self.page = page = self.context.new_page()
+        page.set_default_timeout(30_000)  # a busy machine takes its time
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        page.on("pageerror", lambda e: self.complaints.append(f"error: {e}"))
+
+        def gate(route):
+            self.asked.append(url := route.request.url)
+            if not url.startswith((home, "data:", "blob:", "file:")):
+                self.complaints.append(f"left the site: {url}")
+                return route.abort()
+            served = self.spoil(urlsplit(url).path.rsplit("/", 1)[-1]) if self.spoil else None
+            if served is None:
+                return route.continue_()
+            return route.fulfill(body=served, content_type="text/javascript")
+
+        page.route("**/*", gate)
+        page.goto(url, wait_until="load")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+    def live(self):
+        for n in range(len(FIGURES)):
+            self.page.wait_for_selector(f"lc-live[data-state=live] >> nth={n}")
+        return self
+
+    def figure(self, name):
+        return self.page.locator(f"lc-live[data-figure={name}]")
+
+    def lens(self):
+        """The token lens, in view: then it loads its vocabulary."""
+        figure = self.figure("tokens")
+        figure.scroll_into_view_if_needed()
+        figure.get_by_text("bytes each").nth(2).wait_for()
+        return figure
+
+    def button(self, figure, name):
+        return self.figure(figure).get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture(scope="module")
+def bench(browser, address):
+    """A page that holds the runtime, with an engine that has the package's weights."""
+    with Visit(browser, f"{address}/empty.html") as visit:
+        visit.page.evaluate("""async () => {
+          const get = async (name) => (await fetch(name)).arrayBuffer();
+          const text = async (name) => JSON.parse(new TextDecoder().decode(await get(name)));
+          window.live = await import("./runtime.mjs");
+          window.engine = new live.Engine(await get("model.safetensors"), await text("tales.json"));
+          window.bpe = new live.BPE(await text("bpe.json"));
+        }""")
+        yield visit.page
+        assert not visit.complaints
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return models.load("tales")
+
+
+def stories():
+    return [
+        *tales.generate(seed=5, n=3, split="test"),
+        *(s.translate("zh") for s in tales.generate(seed=6, n=3, split="test")),
+    ]
+
+
+# Equal to the package.
+
+
+@browsing
+@torch.no_grad()
+def test_logits_equal_the_packages(bench, shipped):
+    model, tokenizer = shipped
+    for story in (stories()[0], stories()[-1]):
+        ids = tokenizer.encode_story(story)
+        ours = torch.tensor(bench.evaluate("ids => engine.allLogits({ids})", ids))
+        torch.testing.assert_close(ours, model(torch.tensor([ids]))[0][0], atol=1e-4, rtol=0)
+
+
+@browsing
+@torch.no_grad()
+def test_a_cache_that_is_cut_back_gives_the_same_logits(bench, shipped):
+    model, tokenizer = shipped
+    ids = tokenizer.encode_story(stories()[0])[:30]
+    for cut in (ids, ids[:12], [*ids[:12], ids[3], ids[4]], ids[:1]):
+        ours = torch.tensor(bench.evaluate("ids => Array.from(engine.logits(ids))", cut))
+        theirs = model(torch.tensor([cut]))[0][0, -1]
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+
+
+@browsing
+def test_the_true_distribution_equals_the_packages(bench, shipped):
+    _, tokenizer = shipped
+    for story in stories():
+        ids = tokenizer.encode_story(story)[1:]
+        asked = {"language": story.language, "ids": ids}
+        found = bench.evaluate(
+            """({language, ids}) => ids.map((_, i) =>
+                 engine.trueNext({language, ids: ids.slice(0, i)}).next)""",
+            asked,
+        )
+        for i, row in enumerate(found):
+            truth = tales.next_distribution(story.tokens[:i], story.language)
+            assert dict(row) == pytest.approx(truth, abs=1e-12)
+        assert bench.evaluate("asked => engine.trueNext(asked)", asked) == {
+            "next": [],
+            "offAt": None,
+        }
+
+
+@browsing
+def test_what_is_no_tale_is_found_where_the_package_finds_it(bench, shipped):
+    _, tokenizer = shipped
+    story = stories()[0]
+    ids = tokenizer.encode_tokens(story.tokens)
+    chance = random.Random(0)
+    for _ in range(20):
+        place, other = chance.randrange(len(ids)), chance.choice(ids)
+        tokens = [*story.tokens[:place], *tokenizer.decode([other]).lower().split()[:1]]
+        if not set(tokens) <= set(tales.terminals("en")):
+            continue
+        broken = tokenizer.encode_tokens(tokens)
+        off = bench.evaluate("ids => engine.trueNext({language: 'en', ids}).offAt", broken)
+        try:
+            tales.next_distribution(tokens)
+            assert off is None
+        except tales.NotATale as error:
+            assert str(error).startswith(f"token {off}:")
+
+
+def corpus(n=300):
+    """Texts of words of the tales, of many scripts, and of what breaks tokenizers."""
+    chance = random.Random(9)
+    parts = [
+        *tales.terminals("en")[::7],
+        *tales.terminals("zh")[::7],
+        *("She", " ran", ". ", ", ", "“", "”", "!", "\n", " ", "  ", "\t", "\r\n", "'s", "'LL"),
+        *("naïve", "e\u0301", "ḍ̇", "ß", "ﬁ", "Ω", "жук", "שלום", "مرحبا", "हिन्दी", "ไทย", "한국어"),
+        *("👩‍🚀", "🇨🇳", "👍🏽", "\u200d", "\ufe0f", "\u0000", "\x1c", "\x1f", "\x7f", "\x85"),
+        *("\u00a0", "\u2028", "\u3000", "\ufeff", "\u200b", "①", "٣", "Ⅷ", "²", "12345", "_"),
+        *("<|end|>", "<script>", "𝔘", "𠮷", "\U0010ffff", "\ue000"),
+    ]
+    texts = ["".join(chance.choices(parts, k=chance.randrange(1, 12))) for _ in range(n)]
+    return ["", *texts, *(s.text for s in stories()), "a" * 3000, " " * 3000]
+
+
+@browsing
+def test_ids_equal_the_packages(bench, shipped):
+    texts = corpus()
+    ours = bench.evaluate("texts => texts.map(text => engine.tokenizer.encode(text))", texts)
+    for text, ids in zip(texts, ours, strict=True):
+        assert ids == shipped[1].encode(text), repr(text)
+    _, bpe = models.load("gpt2-mini")
+    ours = bench.evaluate("texts => texts.map(text => bpe.encode(text))", texts)
+    for text, ids in zip(texts, ours, strict=True):
+        assert ids == bpe.encode(text), repr(text)
+    words = bench.evaluate("texts => texts.map(live.split)", texts)
+    assert words == [regex.findall(GPT2_PATTERN, text) for text in texts]
+
+
+@browsing
+def test_half_a_character_is_refused_as_in_the_package(bench, shipped):
+    with pytest.raises(ValueError):
+        shipped[1].encode("a\ud800")
+    tried = (
+        r"""() => { try { engine.tokenizer.encode('a\ud800') } catch (e) { return e.message } }"""
+    )
+    assert "lone surrogate" in bench.evaluate(tried)
+
+
+@browsing
+def test_text_of_ids_equals_the_packages(bench, shipped):
+    _, tokenizer = shipped
+    for story in stories():
+        ids = tokenizer.encode_story(story)[1:-1]
+        pieces = bench.evaluate("ids => engine.tokenizer.pieces(ids)", ids)
+        assert "".join(pieces) == story.text
+
+
+@browsing
+@pytest.mark.parametrize(
+    "text",
+    ["low lower lowest newest widest", "aaaa aaa aa", "词元 词 元元 词元词", "é e\u0301 é\n  x  "],
+)
+def test_the_stepper_learns_the_packages_merges(bench, text):
+    with pytest.warns(UserWarning, match="stopped"):
+        theirs = BPE.train(text, vocab_size=400)
+    ours = bench.evaluate(
+        """text => { const out = []; let s = live.begin(text);
+             while (s.pairs.length) { out.push([s.pairs[0].a, s.pairs[0].b]); s = live.learn(s); }
+             return out; }""",
+        text,
+    )
+    merges = [
+        [theirs.token_bytes(a).decode("latin-1"), theirs.token_bytes(b).decode("latin-1")]
+        for a, b in theirs.merges
+    ]
+    assert ours == merges
+
+
+CHOICES = [
+    {},
+    {"temperature": 0.7},
+    {"temperature": 1.4, "top_k": 20},
+    {"top_p": 0.9},
+    {"temperature": 0},
+]
+
+
+@browsing
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_same_seed_tells_the_same_story(bench, shipped, language, choice):
+    model, tokenizer = shipped
+    start, stop = (tokenizer.special_tokens[x] for x in (f"<|{language}|>", "<|end|>"))
+    theirs = reference.generate(
+        model, start, [], seed=3, most=30, stop=stop, sampling=Sampling(**choice)
+    )
+    asked = {
+        "language": language,
+        "ids": [],
+        "seed": 3,
+        "most": 30,
+        "choice": {
+            "temperature": choice.get("temperature", 1),
+            "topK": choice.get("top_k", 0),
+            "topP": choice.get("top_p", 1),
+        },
+    }
+    assert bench.evaluate("asked => engine.generate(asked).ids", asked) == theirs
+
+
+@browsing
+def test_filters_equal_the_packages(bench):
+    chance = torch.Generator().manual_seed(0)
+    for choice in (*CHOICES, {"temperature": 0.3, "top_k": 5, "top_p": 0.5}, {"top_k": 2}):
+        logits = torch.randn(50, generator=chance, dtype=torch.float64)
+        logits[10:20] = logits[10]  # equals
+        ours = bench.evaluate(
+            "([z, c]) => Array.from(live.stages(z, c).p)",
+            [
+                logits.tolist(),
+                {
+                    "temperature": choice.get("temperature", 1),
+                    "topK": choice.get("top_k", 0),
+                    "topP": choice.get("top_p", 1),
+                },
+            ],
+        )
+        theirs = Sampling(**choice).probabilities(logits)
+        torch.testing.assert_close(torch.tensor(ours, dtype=torch.float64), theirs)
+
+
+@browsing
+def test_nonsense_settings_are_refused_with_rule_and_value(bench):
+    for given, rule in (
+        ({"temperature": -1, "topK": 0, "topP": 1}, "temperature must be .* got -1"),
+        ({"temperature": 1, "topK": 1.5, "topP": 1}, "top-k must be .* got 1.5"),
+        ({"temperature": 1, "topK": 0, "topP": 0}, "top-p must be .* got 0"),
+    ):
+        with pytest.raises(Exception, match=rule):
+            bench.evaluate("c => live.stages([1, 2], c)", given)
+
+
+# The figures on a page.
+
+
+@browsing
+def test_nothing_of_the_model_is_loaded_before_it_is_used(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        visit.page.wait_for_load_state("networkidle")
+        assert not [url for url in visit.asked if "safetensors" in url or "tales.json" in url]
+        visit.button("playground", "Next token").click()
+        visit.figure("playground").locator(".piece.model").wait_for()
+        assert [url for url in visit.asked if "model.safetensors" in url]
+        assert not visit.complaints
+    with Visit(browser, address + "/a/course/index.html") as visit:
+        assert not [url for url in visit.asked if "/live/" in url], "a page without live figures"
+
+
+@browsing
+def test_the_playground_tells_the_packages_story(browser, address, shipped):
+    model, tokenizer = shipped
+    start, stop = (tokenizer.special_tokens[x] for x in ("<|en|>", "<|end|>"))
+    begin = tokenizer.encode("Once a baker named")
+    told = [*begin, *reference.generate(model, start, begin, seed=1, most=200, stop=stop)]
+    with Visit(browser, address + PAGE).live() as visit:
+        figure = visit.figure("playground")
+        visit.button("playground", "Whole story").click()
+        figure.get_by_text("The story ends here").wait_for()
+        words = figure.locator(".story").inner_text().removesuffix("■").strip()
+        assert words == tokenizer.decode(told[:-1])
+        # The shown probabilities sum to one, here and at every place that is looked back at.
+        for place in (4, 9, len(told) - 1):
+            figure.locator(".story button").nth(place).click()
+            figure.get_by_text(f"at place {place + 1}").wait_for()
+            shares = figure.locator("[data-p]").evaluate_all("all => all.map(e => +e.dataset.p)")
+            assert sum(shares) == pytest.approx(1, abs=1e-9)
+        assert not visit.complaints
+
+
+@browsing
+def test_another_token_branches_and_the_luck_of_the_rest_stays(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        figure = visit.figure("playground")
+        for n in range(5, 9):
+            visit.button("playground", "Next token").click()
+            figure.locator(f".story button >> nth={n - 1}").wait_for()
+        figure.locator(".story button").nth(4).click()
+        figure.get_by_text("You look back").wait_for()
+        figure.get_by_role("button", name="continue with it").nth(2).click()
+        figure.get_by_text("What comes next, at place 6").wait_for()
+        assert figure.locator(".story button").count() == 5
+        assert figure.locator(".story .you").count() == 5
+        assert not visit.complaints
+
+
+@browsing
+def test_each_figure_works_by_keyboard(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        press = visit.page.keyboard.press
+        play = visit.figure("playground")
+        visit.button("playground", "Next token").focus()
+        press("Enter")
+        play.locator(".piece.model").wait_for()
+        play.locator(".story button[tabindex='0']").focus()
+        press("Home")
+        press("Enter")
+        play.get_by_text("What could have come at place 1").wait_for()
+        heat = play.get_by_role("slider", name="Temperature")
+        heat.focus()
+        press("Home")
+        assert heat.get_attribute("aria-valuetext") == "0, greedy"
+        play.get_by_text("the filters keep one token").wait_for()
+
+        lens = visit.lens()
+        lens.locator(".pieces button").first.focus()
+        press("ArrowRight")
+        lens.get_by_text("byte 21").wait_for()  # the exclamation mark
+
+        bpe = visit.figure("bpe")
+        visit.button("bpe", "Next merge").focus()
+        press("Enter")
+        press("Enter")
+        assert bpe.locator(".made").inner_text() == "2 merges"
+        before = bpe.locator(".text").inner_text()
+        press("Enter")
+        visit.button("bpe", "Back").focus()
+        press("Enter")
+        assert bpe.locator(".text").inner_text() == before, "back restores"
+        bpe.get_by_label("let me predict").focus()
+        press("Space")
+        bpe.locator(".pick").first.focus()
+        press("Enter")
+        bpe.get_by_text("1 predicted").wait_for()
+        assert not visit.complaints
+
+
+@browsing
+def test_what_is_typed_stays_text(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        for name in FIGURES:
+            visit.figure(name).locator("textarea").first.fill(HOSTILE)
+        visit.button("playground", "Next token").click()
+        visit.figure("playground").locator(".piece.model").wait_for()
+        visit.figure("playground").get_by_text("no tale").wait_for()
+        visit.lens()
+        visit.button("bpe", "Next merge").click()
+        assert visit.page.evaluate("window.bad") is None
+        made = "[...document.querySelectorAll('lc-live > div')].filter(e => e.shadowRoot)"
+        assert visit.page.evaluate(f"{made}.every(e => !e.shadowRoot.querySelector('script, img'))")
+        assert not visit.complaints
+
+
+@browsing
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_figures_are_accessible_and_keep_to_their_width(browser, address, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.base", reason="axe is not installed")
+    with Visit(browser, address + PAGE, width, scheme).live() as visit:
+        visit.page.evaluate(f"document.documentElement.dataset.theme = '{scheme}'")
+        for _ in range(2):
+            visit.button("playground", "Next token").click()
+            visit.page.wait_for_function(
+                "!document.querySelector('lc-live[data-figure=playground] > div:last-child')"
+                ".shadowRoot.querySelector('.luck').hidden"
+            )
+        visit.button("bpe", "Next merge").click()
+        visit.lens()
+        visit.page.evaluate(axe.AXE_SCRIPT)
+        found = visit.page.evaluate(
+            "axe.run('figure.lc-live', {resultTypes: ['violations']}).then(r => r.violations)"
+        )
+        bad = [
+            f"{v['id']}: {n['html'][:140]} {n.get('failureSummary', '')[:200]}"
+            for v in found
+            for n in v["nodes"][:3]
+        ]
+        assert not bad, "\n".join(bad)
+        assert visit.page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+        wide = "e => [e, ...e.querySelectorAll('*')].every(x => x.scrollWidth <= x.clientWidth + 1 "
+        wide += "|| getComputedStyle(x).overflowX != 'visible' || !x.clientWidth)"
+        inside = "[...document.querySelectorAll('lc-live > div')].filter(e => e.shadowRoot)"
+        assert visit.page.evaluate(
+            f"{inside}.every(e => ({wide})(e.shadowRoot.querySelector('.figure')))"
+        )
+        assert not visit.complaints
+
+
+@browsing
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_moves_when_figures_come_and_work(browser, address, width):
+    with Visit(browser, address + PAGE, width).live() as visit:
+        tops = "[...document.querySelectorAll('figcaption')].map(e => e.offsetTop)"
+        before = visit.page.evaluate(tops)
+        visit.lens()
+        visit.button("bpe", "Next merge").click()
+        visit.button("playground", "Next token").click()
+        visit.figure("playground").locator(".piece.model").wait_for()
+        after = visit.page.evaluate(tops)
+        assert after == pytest.approx(before, abs=2)
+        shift = visit.page.evaluate("""() => new Promise(done => {
+          let sum = 0;
+          new PerformanceObserver(list => {
+            for (const e of list.getEntries()) if (!e.hadRecentInput) sum += e.value;
+          }).observe({type: 'layout-shift', buffered: true});
+          setTimeout(() => done(sum), 100);
+        })""")
+        assert shift < 0.1
+
+
+@browsing
+def test_from_a_folder_it_is_alive_too(browser, site):
+    with Visit(browser, (site / PAGE[1:]).as_uri()).live() as visit:
+        visit.button("playground", "Next token").click()
+        visit.figure("playground").locator(".piece.model").wait_for()
+        visit.lens()
+        # The theme's own icon fonts complain from a folder; see tests/test_book.py.
+        hints = ("/fontawesome/", "Failed to load resource: net::ERR_FAILED")
+        assert not [c for c in visit.complaints if not any(hint in c for hint in hints)]
+
+
+@browsing
+def test_without_scripts_a_still_stands_there(browser, address):
+    with Visit(browser, address + PAGE, java_script_enabled=False) as visit:
+        for name in FIGURES:
+            still = visit.page.locator(f"lc-live[data-figure={name}] .lc-still")
+            assert still.is_visible()
+            assert "live where JavaScript runs" in still.inner_text()
+        assert visit.page.locator("lc-live .lc-still :is(svg, table)").count() >= len(FIGURES)
+
+
+@browsing
+def test_a_module_that_does_not_come_leaves_the_still(browser, address):
+    spoil = {"playground.js": "("}.get
+    with Visit(browser, address + PAGE, spoil=spoil) as visit:
+        visit.page.wait_for_selector("lc-live[data-figure=playground][data-state=still]")
+        assert visit.figure("playground").locator(".lc-still").is_visible()
+
+
+def _spoiled(kind):
+    text = (assets.asset("model.safetensors"))[0]
+    good = {"size": len(text), "crc": assets.asset("model.safetensors")[1]}
+    import base64
+
+    if kind == "truncated script":
+        return "llmcourseLive.put('model.safetensors', {"
+    if kind == "short":
+        data = text[: len(text) // 2]
+    else:
+        data = bytearray(text)
+        data[len(data) // 2] ^= 1
+    said = json.dumps({"base64": base64.b64encode(bytes(data)).decode(), **good})
+    return f"llmcourseLive.put('model.safetensors', {said});"
+
+
+@browsing
+@pytest.mark.parametrize("kind", ["short", "flipped bit", "truncated script"])
+def test_damaged_weights_give_a_sentence_and_a_retry(browser, address, kind):
+    served = _spoiled(kind)
+    spoil = {"model.safetensors.js": served}.get
+    with Visit(browser, address + PAGE, spoil=spoil).live() as visit:
+        figure = visit.figure("playground")
+        visit.button("playground", "Next token").click()
+        figure.get_by_text("could not be loaded").wait_for()
+        wrong = {"short": "cut short", "flipped bit": "checksum"}.get(kind, "did not load")
+        assert wrong in figure.get_by_role("status").inner_text()
+        visit.spoil = None
+        visit.button("playground", "Try again").click()
+        figure.locator(".piece.model").wait_for()
+        if kind != "truncated script":  # that one is an error of the script itself
+            assert not visit.complaints
+
+
+def test_the_directive_refuses_what_it_does_not_know(tmp_path):
+    for body, wanted in (
+        ("{live} nothing\nx", "a live figure is one of"),
+        ("{live} bpe", "no caption"),
+    ):
+        folder = tmp_path / str(len(body))
+        folder.mkdir()
+        (folder / "conf.py").write_text("extensions = ['myst_parser', 'llmcourse.widgets.live']\n")
+        (folder / "index.md").write_text(f"# T\n\n```{body}\n```\n")
+        assert wanted in build(folder, folder / "out", "text")

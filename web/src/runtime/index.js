@@ -1,0 +1,7 @@
+// The runtime alone, for tests, benches and whoever builds a figure of their own.
+export { BPE, begin, join, learn, show, split } from "./bpe.js";
+export { crc32, whole } from "./bytes.js";
+export { asset, runtime } from "./client.js";
+export { Engine } from "./engine.js";
+export { draw, softmax, stages, uniform } from "./sampling.js";
+export { Cursor, TalesTokenizer } from "./tales.js";

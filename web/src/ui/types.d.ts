@@ -1,0 +1,11 @@
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
+declare module "worker:*" {
+  const text: string;
+  export default text;
+}
+interface String {
+  isWellFormed?(): boolean;
+}
