@@ -6,11 +6,12 @@ The shipped `tales` model learns to answer questions on English stories. SFT rea
 DPO compares the SFT model's own answers; GRPO samples and is paid for the exact answer. Then a
 reward that also pays for length is maximised, without and with a penalty on the KL. Writes
 `llmcourse/results/alignment.json` and the model after SFT and GRPO of seed 0 as
-`llmcourse/models/tales-chat`; the chapter `practice/alignment` reads both.
+`tales-sft` and `tales-chat` beside the shipped models; the chapter `practice/alignment` reads them.
 """
 
 import argparse
 import copy
+import dataclasses
 import json
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from llmcourse.metrics import bits
 from llmcourse.train import TrainConfig, train
 
 HERE = Path(__file__).parents[1] / "llmcourse"
-OUT, SHIPPED = HERE / "results" / "alignment.json", HERE / "models" / "tales-chat"
+OUT, SHIPPED = HERE / "results" / "alignment.json", HERE / "models"
 DEMONSTRATIONS = 400  # stories, every question on each
 SFT = TrainConfig(
     steps=220, lr=3e-3, optimizer="muon", weight_decay=0.0, precision="fp32", checkpoint_every=40
@@ -31,8 +32,9 @@ COMPARED = 60  # stories on which the SFT model's answers are compared
 DPO = dict(steps=30, batch=12, lr=1e-4, beta=0.1, checkpoint_every=10)
 GRPO = dict(steps=60, prompts=16, group=8, lr=3e-4, checkpoint_every=10)
 PROMPTED = 600  # stories on which GRPO asks
-BONUS = 0.1  # what the gamed reward pays for each token
-HACK = dict(steps=30, prompts=8, group=8, lr=3e-4, length="sum", scale="none", checkpoint_every=10)
+REPLAYED = 400  # stories in each language beside the demonstrations, in one further run
+BONUS = 0.3  # what the gamed reward pays for each token
+HACK = dict(steps=50, prompts=8, group=8, lr=5e-4, length="sum", scale="none", checkpoint_every=10)
 CURES = {"none": 0.0, "KL": 0.5}  # weights of the KL, nats a token
 JUDGED = {"test": 50, "held-out": 30}  # stories, eleven questions each
 
@@ -153,6 +155,23 @@ class Pipeline:
         self.save("sft curve", history.series("loss"))
         return model.eval()
 
+    def replay(self):
+        """The same demonstrations in the same number of steps, with stories beside them."""
+        model = copy.deepcopy(self.base)
+        rows = talks(self.tokenizer, stories(1000 + self.seed, DEMONSTRATIONS), seed=self.seed)
+        told = [
+            self.tokenizer.encode_story(s)
+            for language in tales.LANGUAGES
+            for s in tales.generate(seed=4000 + self.seed, n=REPLAYED, language=language)
+        ]
+        new = align.AnswerBatches(rows, batch=8, seed=self.seed)
+        marked = [(ids, [True] * len(ids)) for ids in told]
+        old = align.AnswerBatches(marked, batch=8, seed=self.seed)
+        config = dataclasses.replace(SFT, accumulate=2)
+        both = lambda i: (old if i % 2 else new)(i // 2)  # noqa: E731
+        train(model, both, config, out=self.out("replay"), on_log=say)
+        return model.eval()
+
     def dpo(self, sft):
         model = copy.deepcopy(sft)
         pairs = compared(sft, self.tokenizer, self.seed)
@@ -177,7 +196,8 @@ class Pipeline:
 
     def hack(self, sft, name: str, kl: float):
         """Maximise exactness plus a bonus for each token; the true reward is only watched."""
-        model, asked, true = copy.deepcopy(sft), self.asked(), []
+        model, true = copy.deepcopy(sft), []
+        asked = [i for i in self.asked() if i.answerable]
         exact = align.exact_answer(self.tokenizer, [i.wanted for i in asked])
 
         def proxy(number, new):
@@ -232,13 +252,18 @@ def main() -> None:
         grpo = run.grpo(sft)
         if "grpo" not in here:
             save("grpo", run.judge(grpo, sft))
-        if seed == 0 and not (SHIPPED / "model.safetensors").is_file():
-            checkpoint.save(grpo, SHIPPED, dtype="int8", extra={"stages": ["sft", "grpo"]})
+        for name, model, stages in (("sft", sft, ["sft"]), ("chat", grpo, ["sft", "grpo"])):
+            folder = SHIPPED / f"tales-{name}"
+            if seed == 0 and not (folder / "model.safetensors").is_file():
+                checkpoint.save(model, folder, dtype="int8", extra={"stages": stages})
         if "dpo" not in here:
             save("dpo", run.judge(run.dpo(sft), sft))
-        for name, kl in CURES.items():
-            if f"hack {name}" not in here:
-                run.hack(sft, name, kl)
+        if seed == 0:
+            for name, kl in CURES.items():
+                if f"hack {name}" not in here:
+                    run.hack(sft, name, kl)
+            if "replay" not in here:
+                save("replay", run.judge(run.replay(), sft))
 
 
 if __name__ == "__main__":
