@@ -43,7 +43,7 @@ def test_the_shipped_model_is_of_the_present_language():
 
 
 def test_an_unknown_model_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"ships the models \('tales', 'gpt2-mini'\), got 'gpt-5'"):
+    with pytest.raises(ValueError, match=r"ships the models \('tales', .*\), got 'gpt-5'"):
         models.load("gpt-5")
 
 

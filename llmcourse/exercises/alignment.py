@@ -196,10 +196,6 @@ def _not_a_number(rewards):
     return (rewards - rewards.mean(dim=1, keepdim=True)) / rewards.std(dim=1, keepdim=True)
 
 
-def _only_centred(rewards):
-    return rewards - rewards.mean(dim=1, keepdim=True)
-
-
 # The clipped objective.
 
 
@@ -253,12 +249,6 @@ def _always(logprob, old, advantage, epsilon):
 
 def _never(logprob, old, advantage, epsilon):
     return torch.exp(logprob - old) * advantage
-
-
-def _larger(logprob, old, advantage, epsilon):
-    ratio = torch.exp(logprob - old)
-    bounded = ratio.clamp(1 - epsilon, 1 + epsilon)
-    return torch.maximum(ratio * advantage, bounded * advantage)
 
 
 def _inverted(logprob, old, advantage, epsilon):
@@ -369,7 +359,6 @@ EXERCISES = (
             Wrong(_no_baseline, "baseline is missing"),
             Wrong(_global, "own mean"),
             Wrong(_not_a_number, "not nan"),
-            Wrong(_only_centred, "division by the standard deviation is missing"),
         ),
     ),
     Exercise(
@@ -386,7 +375,6 @@ EXERCISES = (
         wrong=(
             Wrong(_always, "clipped always"),
             Wrong(_never, "nothing is clipped"),
-            Wrong(_larger, "larger of the two"),
             Wrong(_inverted, "new over old"),
         ),
     ),
