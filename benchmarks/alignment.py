@@ -5,8 +5,8 @@
 The shipped `tales` model learns to answer questions on English stories. SFT reads demonstrations;
 DPO compares the SFT model's own answers; GRPO samples and is paid for the exact answer. Then a
 reward that also pays for length is maximised, without and with a penalty on the KL. Writes
-`llmcourse/results/alignment.json` and the model after SFT and GRPO of seed 0 as
-`tales-sft` and `tales-chat` beside the shipped models; the chapter `practice/alignment` reads them.
+`llmcourse/results/alignment.json`, and of seed 0 the model after SFT and the one after SFT with
+replay as `tales-sft` and `tales-chat` among the shipped models.
 """
 
 import argparse
@@ -252,18 +252,17 @@ def main() -> None:
         grpo = run.grpo(sft)
         if "grpo" not in here:
             save("grpo", run.judge(grpo, sft))
-        for name, model, stages in (("sft", sft, ["sft"]), ("chat", grpo, ["sft", "grpo"])):
-            folder = SHIPPED / f"tales-{name}"
-            if seed == 0 and not (folder / "model.safetensors").is_file():
-                checkpoint.save(model, folder, dtype="int8", extra={"stages": stages})
         if "dpo" not in here:
             save("dpo", run.judge(run.dpo(sft), sft))
         if seed == 0:
             for name, kl in CURES.items():
                 if f"hack {name}" not in here:
                     run.hack(sft, name, kl)
+            replay = run.replay()
             if "replay" not in here:
-                save("replay", run.judge(run.replay(), sft))
+                save("replay", run.judge(replay, sft))
+            for name, model in (("sft", sft), ("chat", replay)):
+                checkpoint.save(model, SHIPPED / f"tales-{name}", dtype="int8")
 
 
 if __name__ == "__main__":
