@@ -28,7 +28,7 @@ SITE      := _config.yml $(shell find _static assets -type f)
 TESTS     := $(shell find tests -type f -name '*.py') $(wildcard tests/data/*)
 CHAPTERS  := $(sort $(NOTEBOOKS))
 
-.PHONY: help book test lab serve format bench page clean
+.PHONY: help book test lab serve format bench page web clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make format   ruff and nbstripout, before a commit"
 	@echo "make bench    speed and quality beside installable peers"
 	@echo "make page PAGE=chapters/concepts/ngram    build one page alone, with screenshots"
+	@echo "make web      rebuild the live figures from web/ (needs node; readers need not)"
 	@echo "make clean    forget what was built (the environment stays)"
 
 book: $(STAMP)/book
@@ -71,6 +72,17 @@ page:
 	@test -n "$(PAGE)" || { echo "Say which page: make page PAGE=chapters/concepts/ngram"; exit 1; }
 	@test -x $(BIN)/jupyter-book || $(MAKE) $(STAMP)/env
 	@$(BIN)/python tools/page.py $(PAGE)
+
+# What is built ships in the package: only who changes a live figure needs node and npm.
+web: web/node_modules/.package-lock.json
+	@cd web && npx tsc -p . && node build.mjs
+	@echo "The live figures in llmcourse/widgets/static/ are those of web/src."
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "There is no npm: on Debian or Ubuntu, apt install nodejs npm"; exit 1; }
+	@cd web && npm ci --no-audit --no-fund
+	@touch $@
 
 clean:
 	rm -rf _build $(STAMP)/book $(STAMP)/test-* $(STAMP)/page
