@@ -42,6 +42,16 @@ def test_the_shipped_model_is_of_the_present_language():
     assert models.about("tales")["entropy"] == pytest.approx(tales.entropy(), abs=1e-9)
 
 
+def test_the_student_scores_what_is_written_beside_it():
+    student, tokenizer = models.load("student")
+    large, _ = models.load("tales")
+    assert student.config.vocab_size == large.config.vocab_size == tokenizer.vocab_size
+    assert student.parameter_count() == models.about("student")["parameters"]
+    low, _, high = models.about("student")["excess bits"]
+    seen = evaluate.bootstrap(recipe.excess(student, "en", split="dev", n=120), seed=0, level=0.999)
+    assert seen.low <= high and low <= seen.high
+
+
 def test_an_unknown_model_is_refused_by_name():
     with pytest.raises(ValueError, match=r"ships the models \('tales', .*\), got 'gpt-5'"):
         models.load("gpt-5")

@@ -11,7 +11,7 @@ from llmcourse.tokenizers import TalesTokenizer, Tokenizer
 __all__ = ["about", "load", "names", "path"]
 
 _HOME = Path(__file__).parent
-_NAMES = ("tales", "tales-sft", "tales-chat", "gpt2-mini")
+_NAMES = ("tales", "tales-sft", "tales-chat", "student", "gpt2-mini")
 _TRAINING = "training.json"  # beside a model in Hugging Face's files, which have no room for it
 
 
