@@ -5,9 +5,12 @@ noise, so that the best accuracy any reader could reach is known and below 100 %
 """
 
 import random
+import re
 from dataclasses import dataclass
+from functools import cache
 
 from llmcourse.tales.story import Story
+from llmcourse.tales.text import check_language
 
 # How often readers call a story happy, by its outcome and the hero's last feeling. The feeling of
 # the friend does not count: a bag of words cannot tell whose it was.
@@ -81,6 +84,28 @@ def summary(story: Story) -> str:
     facts = story.facts
     gist = _GIST[facts["plot"]][facts["outcome"] == "bad"]
     return gist[story.language == "zh"].format(**facts)
+
+
+@cache
+def _forms(language: str) -> list[tuple[str, str, re.Pattern]]:
+    zh, forms = language == "zh", []
+    for plot, endings in _GIST.items():
+        for outcome, wording in zip(("good", "bad"), endings, strict=True):
+            form = re.sub(r"\\{(\w)\\}", r"(?P<\1>[^ ]+?)", re.escape(wording[zh]))
+            forms.append((plot, outcome, re.compile(form)))
+    return forms
+
+
+def claims(text: str, language: str = "en") -> dict[str, str] | None:
+    """What a summary says: plot, outcome, and those of A, B and O that it names.
+
+    None where the text has not the form of a summary. Whether its words exist is not asked.
+    """
+    check_language(language)
+    for plot, outcome, form in _forms(language):
+        if found := form.fullmatch(text.strip()):
+            return {"plot": plot, "outcome": outcome, **found.groupdict()}
+    return None
 
 
 _QUESTIONS = {  # fact: (English, Chinese); the last three are never answered by a story
