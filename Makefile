@@ -37,7 +37,7 @@ help:
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make test     all tests: package, notebooks, exercises, built book"
 	@echo "make format   ruff and nbstripout, before a commit"
-	@echo "make bench    speed and quality beside installable peers"
+	@echo "make bench    speed and quality beside installable peers, about half an hour (ARGS=--quick: less)"
 	@echo "make page PAGE=chapters/concepts/ngram    build one page alone, with screenshots"
 	@echo "make web      rebuild the live figures from web/ (needs node; readers need not)"
 	@echo "make clean    forget what was built (the environment stays)"
@@ -63,10 +63,10 @@ format: $(STAMP)/env
 	@if [ -n "$(NOTEBOOKS)" ]; then $(BIN)/nbstripout --keep-id \
 	  --extra-keys "metadata.language_info" $(NOTEBOOKS); fi
 
+# Peers that only the bench needs come with it. ARGS="--quick" leaves out what trains for minutes.
 bench: $(STAMP)/env
-	@if ls benchmarks/bench_*.py >/dev/null 2>&1; then \
-	  for f in benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done; \
-	else echo "There are no benchmarks yet: they go to benchmarks/bench_*.py"; fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(ARGS)
 
 page:
 	@test -n "$(PAGE)" || { echo "Say which page: make page PAGE=chapters/concepts/ngram"; exit 1; }

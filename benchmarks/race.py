@@ -183,7 +183,7 @@ def once(name: str, make: Callable):
     return json.loads(path.read_text())
 
 
-def tune(start: tuple[float, ...], score: Callable[[float], float], grow: int = 3) -> dict:
+def tune(start: tuple[float, ...], score: Callable[[float], float], grow: int = 6) -> dict:
     """Score a grid, and let it grow where its end is best: {rate: score}, from low to high."""
     tried = {lr: score(lr) for lr in start}
     for _ in range(grow):

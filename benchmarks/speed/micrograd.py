@@ -1,26 +1,17 @@
-"""Our scalar autograd beside micrograd's design: forward and backward of a small MLP.
-
-    python benchmarks/bench_autograd.py
+"""The peer of our scalar autograd, and a small MLP that both differentiate.
 
 The peer is written here after Karpathy's micrograd: a set of children and a closure a node, a
 recursive sort. Both make one node an operation in the same order, and must give the same
-gradients. Runs are interleaved, garbage is collected before each and untimed, medians are
-compared. A last line makes one node a neuron: what fusing operations is worth.
+gradients.
 """
 
-import gc
 import itertools
 import random
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
-from llmcourse.autograd import Value, dot
-
 SIZES = (2, 16, 16, 1)
 EXAMPLES = 20
-ROUNDS = 25
 
 
 class Peer:
@@ -110,39 +101,3 @@ def step(layers: list, data: list, kind: type, neuron: Callable) -> Any:
 
 def leaves(layers: list) -> list:
     return [v for layer in layers for weights, bias in layer for v in (*weights, bias)]
-
-
-def main() -> None:
-    draw = random.Random(1)
-    data = [
-        ([draw.uniform(-1, 1), draw.uniform(-1, 1)], draw.uniform(-1, 1)) for _ in range(EXAMPLES)
-    ]
-    cases = {
-        "micrograd's design": (Peer, one_by_one),
-        "ours": (Value, one_by_one),
-        "ours, fused": (Value, dot),
-    }
-    nets = {name: network(kind) for name, (kind, _) in cases.items()}
-    grads = {}
-    for name, (kind, neuron) in cases.items():
-        step(nets[name], data, kind, neuron)
-        grads[name] = [v.grad for v in leaves(nets[name])]
-    gap = max(abs(a - b) for g in grads.values() for a, b in zip(g, grads["ours"], strict=True))
-    times: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(ROUNDS):
-        for name, (kind, neuron) in cases.items():
-            gc.collect()
-            start = time.perf_counter()
-            graph = step(nets[name], data, kind, neuron)
-            times[name].append(time.perf_counter() - start)
-            del graph  # freeing it is not timed: the peer's cycles wait for the collector
-    median = {name: statistics.median(runs) for name, runs in times.items()}
-    print(f"MLP {SIZES}, {EXAMPLES} examples, forward and backward, medians of {ROUNDS};", end=" ")
-    print(f"gradients agree to {gap:.0e}")
-    for name, value in median.items():
-        ratio = median["micrograd's design"] / value
-        print(f"{name:20} {1e3 * value:7.1f} ms   {ratio:.2f} x the peer's speed")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Speed beside installable peers, measured in one run: `python -m benchmarks.speed`."""
