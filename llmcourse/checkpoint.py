@@ -47,6 +47,7 @@ KINDS = {
     "LSTM": ("llmcourse.rnn", "LSTM", "RNNConfig"),
     "RNN": ("llmcourse.rnn", "RNN", "RNNConfig"),
     "FeedForward": ("llmcourse.feedforward", "FeedForward", "FeedForwardConfig"),
+    "Seq2Seq": ("llmcourse.seq2seq", "Seq2Seq", "Seq2SeqConfig"),
 }
 
 

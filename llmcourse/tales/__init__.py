@@ -14,12 +14,14 @@ from llmcourse.tales.exact import KINDS
 from llmcourse.tales.grammar import END, LANGUAGES
 from llmcourse.tales.labels import (
     QA,
+    claims,
     dialogue,
     questions,
     sentiment,
     sentiment_probability,
     summary,
 )
+from llmcourse.tales.pairing import sentence_pairs, word_alignment
 from llmcourse.tales.story import (
     SPLITS,
     Story,
@@ -40,6 +42,7 @@ __all__ = [
     "SPLITS",
     "NotATale",
     "Story",
+    "claims",
     "detokenize",
     "dialogue",
     "entropy",
@@ -49,9 +52,11 @@ __all__ = [
     "next_distribution",
     "parse",
     "questions",
+    "sentence_pairs",
     "sentiment",
     "sentiment_probability",
     "summary",
     "terminals",
     "tokenize",
+    "word_alignment",
 ]
