@@ -1,0 +1,161 @@
+"""Summaries measured: the course's models learn to write them, on tales and on docstrings.
+
+    python -m benchmarks.summaries           about half an hour of one core; goes on if killed
+
+Tales: the shipped `tales` model learns one-sentence summaries in both languages, by full
+fine-tuning with three seeds and by LoRA with one; each summary of the test is held against the
+facts of its story.
+Docstrings: `gpt2-mini` learns the first line of docstrings of Python's library from the text below
+it; modules of the test are not those of training. Writes `llmcourse/results/summaries.json`, and
+of seed 0 the model `tales-summary`; the chapter `applications/summarization` reads
+both.
+"""
+
+import argparse
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from llmcourse import adapt, checkpoint, lora, tales
+from llmcourse.adapt import Record
+from llmcourse.align import AnswerBatches
+from llmcourse.summarization import docstrings, verdict
+from llmcourse.train import TrainConfig
+from llmcourse.train import train as train_model
+
+HERE = Path(__file__).parents[1] / "llmcourse"
+OUT, SHIPPED = HERE / "results" / "summaries.json", HERE / "models" / "tales-summary"
+SEEDS, STORIES, SCORED = (0, 1, 2), 3000, 200  # stories in each language
+WAYS = {"full": 0, "LoRA 16": 16}  # ranks; 0 trains every weight
+BATCH = 8
+TRAINING = dict(
+    steps=700, lr=3e-3, optimizer="muon", weight_decay=0.0, precision="fp32", eval_every=50
+)
+REAL = dict(rank=16, lr=5e-3, steps=120, batch=8)
+
+
+def records(stories) -> list[Record]:
+    return [
+        Record(prompt=s.text, answer=tales.summary(s), line=i) for i, s in enumerate(stories, 1)
+    ]
+
+
+def told(split: str, seed: int, n: int) -> list[tales.Story]:
+    """Stories in both languages, one after the other; no story in both."""
+    return [
+        story
+        for k, language in enumerate(tales.LANGUAGES)
+        for story in tales.generate(seed=2 * seed + k, n=n, language=language, split=split)
+    ]
+
+
+def reply(base, texts, longest):
+    """The answers in the order asked, written in order of length."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    said = adapt.reply(base.model, base.template, [texts[i] for i in order], longest=longest)
+    return [text for _, text in sorted(zip(order, said, strict=True))]
+
+
+def judge(base, split: str) -> dict:
+    """Verdicts on the summaries of one split by language, and of English ones the texts."""
+    n = SCORED if split == "test" else SCORED // 2
+    stories = told(split, 40, n)
+    said = reply(base, [s.text for s in stories], 32)
+    found = {"said": said[:n]}
+    for language in tales.LANGUAGES:
+        found[language] = [
+            verdict(s, t) for s, t in zip(stories, said, strict=True) if s.language == language
+        ]
+    return found
+
+
+def on_tales(way: str, seed: int) -> dict:
+    base = adapt.open_base("tales")
+    train = told("train", 500 + seed, STORIES)
+    random.Random(seed).shuffle(train)
+    rows, looked = (
+        base.template.rows(records(part), context=base.model.config.context)
+        for part in (train, told("dev", 41, 40))
+    )
+    if rank := WAYS[way]:
+        lora.add(base.model, lora.LoRAConfig(rank=rank, alpha=float(rank)), seed=seed)
+    dev = AnswerBatches(looked, batch=40)
+    history = train_model(
+        base.model,
+        AnswerBatches(rows, batch=BATCH, seed=seed),
+        TrainConfig(**TRAINING | ({"steps": 200} if WAYS[way] else {}), seed=seed),
+        [dev(0), dev(1)],
+        on_log=lambda h: print(h.records[-1], flush=True),
+    )
+    base.model.eval()
+    found = {"dev": history.series("dev_loss")[1]}
+    for split in ("test", "held-out"):
+        found[split] = judge(base, split)
+        if seed or split != "test":
+            del found[split]["said"]
+    if way == "full" and not seed:
+        checkpoint.save(base.model, SHIPPED, dtype="int8")
+    return found
+
+
+def documented():
+    """Docstrings to learn from and to be tested on, of different modules."""
+    found = docstrings()
+    modules = sorted({d.module for d in found})
+    random.Random(0).shuffle(modules)
+    cut, test = [], []
+    for module in modules:
+        own = [d for d in found if d.module == module]
+        (test if len(test) < SCORED else cut).extend(own)
+    return cut, test
+
+
+def on_docstrings(seed: int) -> dict:
+    base = adapt.open_base("gpt2-mini")
+    tokenizer = base.tokenizer
+    train, test = documented()
+
+    def record(d, i):
+        ids = tokenizer.encode(d.text)[:200]
+        return Record(prompt=tokenizer.decode(ids), answer=d.summary, line=i)
+
+    train, asked = ([record(d, i) for i, d in enumerate(part, 1)] for part in (train, test))
+    parts = adapt.Parts(train=train, dev=train[:16], test=[])
+    adapt.adapt(base, parts, adapt.AdaptConfig(**REAL, seed=seed))
+    texts = [r.prompt for r in asked]
+    shifted = [*texts[1:], texts[0]]  # the control: another function's text
+    return {
+        "names": [d.name for d in test],
+        "said": reply(base, texts, 40),
+        "of another": reply(base, shifted, 40),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT)
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    found = json.loads(out.read_text()) if out.is_file() else {}
+    jobs = {
+        "full | 0": (on_tales, "full", 0),
+        **{f"docstrings | {seed}": (on_docstrings, seed) for seed in SEEDS},
+        **{f"full | {seed}": (on_tales, "full", seed) for seed in SEEDS},
+        "LoRA 16 | 0": (on_tales, "LoRA 16", 0),
+    }
+    for name, (job, *given) in jobs.items():
+        if name in found:
+            continue
+        found[name] = job(*given)
+        if "test" in found[name]:
+            print({k: Counter(found[name]["test"][k]) for k in tales.LANGUAGES}, flush=True)
+        print("saved", name, flush=True)
+        text = json.dumps(found, ensure_ascii=False)
+        checkpoint.write_file(out, text.encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
