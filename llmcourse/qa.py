@@ -5,9 +5,11 @@ story of the corpus has together, then what is asked.
 
     Martin and the bell: Where did Martin live?
 
-The reader sees numbered passages and writes the answer with the number of the passage that says
-it, `By the sea. [2]`, or says that it is not told. Every answer is known, so every reply is one of
-four things: right, right but wrongly cited, abstained, or made up.
+The reader sees numbered passages and writes the number of the one that says it, then the answer,
+`[2]`, a line break and `By the sea.`, or says that it is not told. The number comes first, so that
+the answer is written by a model that has already chosen its source; after the line break it begins
+as a story's sentence does, with the tales' own words and not with bytes. Every answer is known, so
+every reply is one of four things: right, right but wrongly cited, abstained, or made up.
 """
 
 import random
@@ -57,7 +59,7 @@ NEVER = {  # no story says it, and the wording alone shows that
 }
 _CLASSES = {"A": "name", "B": "name", "O": "object", "Q": "place"}
 OUTCOMES = ("right", "wrong citation", "abstained", "made up")
-_CITED = re.compile(r"(.*?) ?\[(\d{1,3})\]", re.DOTALL)
+_CITED = re.compile(r"\[(\d{1,3})\]\s?(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +138,18 @@ def mirrored(stories: Sequence[tales.Story], *, seed: int = 0) -> list[tales.Sto
     Everything else in it is drawn anew. No bag of words can tell which of the two a question
     means. The question who a story is about has no single answer in a corpus that holds both.
     """
-    found = []
-    for number, story in enumerate(stories):
-        a, b, o = (story.facts[k] for k in "ABO")
-        fresh = tales.generate(
-            seed=1_000_003 * seed + number, n=12, language=story.language, split="train"
-        )
+    return [_mirror_image(story, 1_000_003 * seed + n) for n, story in enumerate(stories)]
+
+
+def _mirror_image(story: tales.Story, seed: int) -> tales.Story:
+    a, b, o = (story.facts[k] for k in "ABO")
+    for n in (1, 4, 64):  # the language tells nearly every one, so mostly the first
+        fresh = tales.generate(seed=seed, n=n, language=story.language)
         retold = (retell(other, A=b, B=a, O=o) for other in fresh)
-        found.append(next(other for other in retold if other is not None))
-    return found
+        image = next((other for other in retold if other is not None), None)
+        if image is not None:
+            return image
+    raise ValueError(f"no story was found in which {b} and {a} change places")
 
 
 def _ask(known: dict[str, str], language: str, about: str) -> tuple[str, str]:
@@ -206,7 +211,7 @@ def nowhere(stories: Sequence[tales.Story], *, seed: int, n: int) -> list[Asked]
 
 def turns(question: str, passages: Sequence[str]) -> list[chat.Turn]:
     """What a reader is given: the passages, numbered from 1, as a tool's turn; the question."""
-    shown = "\n".join(f"[{n}] {text}" for n, text in enumerate(passages, start=1))
+    shown = "\n".join(f"[{n}]\n{text}" for n, text in enumerate(passages, start=1))
     return [*([("tool", shown)] if passages else []), ("user", question)]
 
 
@@ -224,11 +229,11 @@ def prompt(
 def cited(reply: str | None) -> tuple[str | None, int | None]:
     """The answer and the passage's number; None where the reply has none.
 
-    >>> cited("By the sea. [2]")
+    >>> cited("[2]\\nBy the sea.")
     ('By the sea.', 2)
     """
     match = _CITED.fullmatch(reply) if reply else None
-    return (match[1], int(match[2])) if match else (reply, None)
+    return (match[2], int(match[1])) if match else (reply, None)
 
 
 def judge(reply: str | None, asked: Asked, shown: Sequence[int]) -> str:
@@ -314,4 +319,4 @@ def _demonstrated(shown, told, taken, rng, missing, never) -> tuple[str, str]:
     if about == "A" and taken[frozenset((facts["B"], facts["O"]))] > 1:
         about = "H"  # two stories would answer who it is about
     question, reply = _ask(_known(shown[number]), "en", about)
-    return question, f"{reply} [{number + 1}]"
+    return question, f"[{number + 1}]\n{reply}"
