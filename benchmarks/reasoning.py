@@ -4,12 +4,13 @@
 
 Small models (two layers, 0.1 million parameters) learn the puzzles of `llmcourse.puzzles`, each
 with the same questions. Checkpoints go to `llmcourse/models/reasoning/`, what was measured on
-unseen combinations to `llmcourse/results/reasoning.json`. About fifteen minutes of one core.
+unseen combinations to `llmcourse/results/reasoning.json`. About twenty minutes of one core.
 """
 
 import argparse
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,9 +194,10 @@ def learn_verifier(model: GPT, folder: Path, name: str, lengths: tuple[int, ...]
     return verifier.eval()
 
 
-def reinforce(model: GPT, folder: Path) -> GPT:
-    """GRPO on hard questions of the training kind, with the exact answer as the reward."""
-    asked = puzzles.generate(steps=HARD, n=2000, seed=55)
+def reinforce(model: GPT, folder: Path, lengths: tuple[int, ...] = (HARD,)) -> GPT:
+    """GRPO on questions of the training kind, with the exact answer as the reward."""
+    made = (puzzles.generate(steps=k, n=2000 // len(lengths), seed=55) for k in lengths)
+    asked = [p for row in zip(*made, strict=True) for p in row]
     learner = copy.deepcopy(model)
 
     def reward(i, new):
@@ -211,8 +213,24 @@ def reinforce(model: GPT, folder: Path) -> GPT:
     return learner.eval()
 
 
+def scores_of(early: GPT, asked, words, folder: Path) -> dict[str, np.ndarray]:
+    """What each way of choosing thinks of each reply."""
+    rows_, scores = judged_rows(asked, words), {}
+    for name, lengths in VERIFIERS.items():
+        verifier = learn_verifier(early, folder, name, lengths)
+        scores[name] = np.round(verdicts(verifier, rows_), 1)
+    replies = [w for group in words for w in group]
+    nats = evaluate.token_nats(early, rows_, batch=400)
+    pairs = zip(nats, replies, strict=True)
+    scores["likelihood"] = np.round([-n[-len(w) :].mean() for n, w in pairs], 2)
+    scores["length"] = np.array([len(w) for w in replies])
+    return {name: s.reshape(len(asked), -1) for name, s in scores.items()}
+
+
 def after_training(found: dict, folder: Path, keep) -> None:
     """Samples, verifier and GRPO, all from `chain` at step `EARLY`, seed 0."""
+    if "samples" in found and "grpo" in found:
+        return
     early = checkpoint.load(folder / "chain-0" / f"step-{EARLY:06d}").eval()
     ship(early, "early")
     asked = puzzles.generate(steps=HARD, n=QUESTIONS, seed=1, held_out=True)
@@ -225,21 +243,60 @@ def after_training(found: dict, folder: Path, keep) -> None:
         keep()
     if "samples" not in found:
         words, marks = samples(early, asked, 64, seed=2)
-        rows_ = judged_rows(asked, words)
-        scores = {}
-        for name, lengths in VERIFIERS.items():
-            verifier = learn_verifier(early, folder, name, lengths)
-            scores[name] = np.round(verdicts(verifier, rows_), 1)
-        replies = [w for group in words for w in group]
-        nats = evaluate.token_nats(early, rows_, batch=400)
-        pairs = zip(nats, replies, strict=True)
-        scores["likelihood"] = np.round([-n[-len(w) :].mean() for n, w in pairs], 2)
-        scores["length"] = np.array([len(w) for w in replies])
         found["samples"] = pack(marks)
+        scores = scores_of(early, asked, words, folder)
         for i, row in enumerate(found["samples"]):
-            row |= {name: s.reshape(QUESTIONS, -1)[i].tolist() for name, s in scores.items()}
+            row |= {name: s[i].tolist() for name, s in scores.items()}
         found["early"] = {"greedy": accuracies(early)}
         keep()
+
+
+def again(seed: int, found: dict, folder: Path, keep) -> None:
+    """The same from another seed's chain model, kept as shares: 32 samples a question."""
+    key = f"after | {seed}"
+    if key in found:
+        return
+    learn("chain", seed, folder)
+    early = checkpoint.load(folder / f"chain-{seed}" / f"step-{EARLY:06d}").eval()
+    folder = folder / f"after-{seed}"
+    asked = puzzles.generate(steps=HARD, n=QUESTIONS, seed=1, held_out=True)
+    words, marks = samples(early, asked, 32, seed=2)
+    right = np.array([[m.answer_right for m in group] for group in marks])
+    votes = [most_frequent(group) for group in marks]
+    row = {
+        "one sample": right.mean(),
+        "vote": np.mean([v == p.answer for v, p in zip(votes, asked, strict=True)]),
+        "exact verifier": right.any(1).mean(),
+    }
+    for name, score in scores_of(early, asked, words, folder).items():
+        if name != "length":
+            row[name] = right[np.arange(len(right)), score.argmax(1)].mean()
+    learner = reinforce(early, folder)
+    for k in (4, HARD):
+        row[f"greedy {k}"] = accuracy(early, "exchange", k)[0] / QUESTIONS
+        row[f"GRPO greedy {k}"], row[f"GRPO chain {k}"] = (
+            n / QUESTIONS for n in accuracy(learner, "exchange", k)[:2]
+        )
+    found[key] = {name: round(float(share), 4) for name, share in row.items()}
+    print(key, found[key], flush=True)
+    keep()
+
+
+def mixed(found: dict, folder: Path, keep) -> None:
+    """GRPO from the shipped early model on questions of all lengths, at the same price."""
+    if "grpo, mixed" in found:
+        return
+    early = checkpoint.load(SHIPPED / "early").eval()
+    learner = reinforce(early, folder / "mixed", (2, 4, 6, 8))
+    found["grpo, mixed"] = {"greedy": accuracies(learner)}
+    print("mixed", found["grpo, mixed"], flush=True)
+    keep()
+
+
+def most_frequent(group: Sequence[puzzles.Mark]) -> str | None:
+    """The vote of a group; of a tie, the answer that came first."""
+    given = [m.answer for m in group if m.answer is not None]
+    return max(given, key=given.count) if given else None
 
 
 def accuracies(model: GPT) -> dict:
@@ -276,8 +333,10 @@ def main() -> None:
 
     trainings(0)
     after_training(found, args.runs, keep)
+    mixed(found, args.runs, keep)
     for seed in SEEDS[1:]:
         trainings(seed)
+        again(seed, found, args.runs, keep)
 
 
 if __name__ == "__main__":
