@@ -28,14 +28,16 @@ from llmcourse.train import TrainConfig, train
 HERE = Path(__file__).parents[1] / "llmcourse"
 OUT, SHIPPED = HERE / "results" / "qa.json", HERE / "models"
 CONTEXT = 448  # three stories, the question and its answer
-ROWS = 4800  # talks of up to six questions
+ROWS = 4800  # talks of up to eight questions
+STEADY = 600
 PASSAGES = {0: 0.03, 1: 0.27, 2: 0.50, 3: 0.20}  # how many stories stand before the questions
-READER = TrainConfig(
-    steps=900, lr=3e-3, optimizer="muon", weight_decay=0.0, checkpoint_every=50, log_every=25
-)
-CLOSED = TrainConfig(
-    steps=150, lr=2e-3, optimizer="muon", weight_decay=0.0, checkpoint_every=50, log_every=25
-)
+COMMON = dict(optimizer="muon", weight_decay=0.0, checkpoint_every=50, log_every=25)
+# A steady rate can be read on for as long as there is time; most is gained when it falls.
+READER = {
+    "steady": TrainConfig(steps=STEADY, lr=3e-3, schedule="constant", warmup=25, **COMMON),
+    "decay": TrainConfig(steps=150, lr=2e-3, schedule="cosine", warmup=10, **COMMON),
+}
+CLOSED = TrainConfig(steps=60, lr=2e-3, **COMMON)
 ENCODER = dict(steps=400, lr=1e-3)
 POOL = 1200  # stories the encoder learns from, and as many with hero and other exchanged
 DOCS = dict(steps=200, lr=1e-3)
@@ -58,17 +60,20 @@ def reader(seed: int, runs: Path) -> GPT:
     base, tokenizer = models.load("tales-chat")
     model = longer(base, CONTEXT)
     rows = qa.demonstrations(
-        tokenizer, seed=9000 + seed, n=ROWS, passages=PASSAGES, context=CONTEXT
+        tokenizer, seed=9000 + seed, n=ROWS, passages=PASSAGES, context=CONTEXT, asked=8
     )
-    batches = align.AnswerBatches(rows, batch=8, seed=seed)
-    train(model, batches, READER, out=runs / f"reader-{seed}", on_log=say)
+    batches, done = align.AnswerBatches(rows, batch=8, seed=seed), 0
+    for phase, config in READER.items():
+        source = lambda step, done=done: batches(done + step)  # noqa: E731
+        train(model, source, config, out=runs / f"{phase}-{seed}", on_log=say)
+        done += config.steps
     return model.eval()
 
 
 def closed(seed: int, runs: Path) -> GPT:
     """Questions and answers of training stories, and no story beside them."""
     model, tokenizer = models.load("tales-chat")
-    asked = qa.questions(tales.generate(seed=9100 + seed, n=1200))
+    asked = qa.questions(tales.generate(seed=9100 + seed, n=500))
     random.Random(seed).shuffle(asked)
     rows = []
     for start in range(0, len(asked) - 5, 6):
@@ -376,7 +381,12 @@ def main() -> None:
     if given.only:
         return
     model = reader(0, given.runs)
-    checkpoint.save(model, SHIPPED / "tales-qa", dtype="int8", extra={"steps": READER.steps})
+    checkpoint.save(
+        model,
+        SHIPPED / "tales-qa",
+        dtype="int8",
+        extra={"steps": sum(c.steps for c in READER.values())},
+    )
     readers = {
         "reader": checkpoint.load(SHIPPED / "tales-qa"),
         "closed": closed(0, given.runs),
