@@ -7,6 +7,7 @@ import http.server
 import importlib.util
 import io
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from llmcourse import models, plots, tales, widgets
+from llmcourse.autograd import Value, topological
 from llmcourse.filters import Sampling
 from llmcourse.tokenizers import BPE, GPT2_PATTERN
 from llmcourse.widgets import assets, reference, stills
@@ -484,6 +486,136 @@ def test_nonsense_settings_are_refused_with_rule_and_value(bench):
             bench.evaluate("c => live.stages([1, 2], c)", given)
 
 
+# Backpropagation, equal to autograd.
+
+
+def package(text, values):
+    """The same expression by the package: the result's Value and the variables."""
+    names = {name: Value(x, name) for name, x in values.items()}
+    plain = {"exp": math.exp, "log": math.log, "tanh": math.tanh, "relu": lambda x: max(x, 0.0)}
+    calls = {
+        name: lambda v, name=name, of=of: getattr(v, name)() if isinstance(v, Value) else of(v)
+        for name, of in plain.items()
+    }
+    *given, last = text.replace("^", "**").split(";")
+    for line in given:
+        exec(line.strip(), calls, names)  # the test's own text
+    return eval(last.strip(), calls, names), {n: names[n] for n in values}
+
+
+def expression(chance, depth=0):
+    """A random expression whose every result is finite and tame."""
+    kind = chance.choice("nnnaasmmdpt" if depth < 4 else "n")
+    inner = lambda: expression(chance, depth + 1)  # noqa: E731
+    return {
+        "n": lambda: chance.choice(["a", "b", "c", "d", "2", "0.5"]),
+        "a": lambda: f"({inner()} + {inner()})",
+        "s": lambda: f"({inner()} - {inner()})",
+        "m": lambda: f"{inner()} * {inner()}" if depth else f"({inner()}) * {inner()}",
+        "d": lambda: f"({inner()}) / ({inner()} + 40)",
+        "p": lambda: f"({inner()})^{chance.choice([2, 3])}",
+        "t": lambda: f"{chance.choice(['tanh', 'relu'])}(-{inner()})",
+    }[kind]()
+
+
+GRAPHS = [
+    "(tanh(w*x + b) - y)^2",
+    "s = x*x; s * tanh(s)",
+    "log(exp(x) + exp(w)) - x",
+    "-x^2 / 3 - 2^3 * w + relu(b) * (y - 1)^-1 + exp(-(x*x))",
+    "3 - x",
+]
+
+
+@browsing
+def test_values_and_gradients_equal_autograds(bench):
+    chance = random.Random(0)
+    asked = [(text, {"w": 0.8, "x": 1.5, "b": -0.4, "y": 2.5}) for text in GRAPHS]
+    while len(asked) < 60:
+        text = "e = " + expression(chance) + "; e*e + a*b"
+        asked.append((text, {n: round(chance.uniform(-2, 2), 2) for n in "abcd"}))
+    found = bench.evaluate(
+        """asked => asked.map(([text, values]) => {
+             const graph = live.parse(text, name => values[name]);
+             const grads = live.backward(graph).at(-1).after;
+             return { data: graph.order.map(n => n.data), grad: graph.order.map(n => grads.get(n)),
+                      leaves: graph.leaves.map(n => [n.name, grads.get(n)]) }; })""",
+        [[text.replace("e*e", "e * e"), values] for text, values in asked],
+    )
+    for (text, values), ours in zip(asked, found, strict=True):
+        root, leaves = package(text, values)
+        root.backward()
+        order = topological(root)
+        assert ours["data"] == pytest.approx([v.data for v in order], rel=1e-12), text
+        assert ours["grad"] == pytest.approx([v.grad for v in order], rel=1e-12, abs=1e-300), text
+        for name, grad in ours["leaves"]:
+            step = 1e-6
+            up, down = (
+                package(text, {**values, name: values[name] + d})[0].data for d in (step, -step)
+            )
+            assert grad == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-3), text
+            assert grad == pytest.approx(leaves[name].grad, rel=1e-12)
+
+
+@browsing
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "no expression"),
+        ("2 + 3", "nothing is computed of a variable"),
+        ("w * (x + b", "“)” is missing, for the “(” at character 5"),
+        ("w * * x", "at character 5: “*” stands where"),
+        ("sin(x)", "“sin” is no function here"),
+        ("x ^ w", "an exponent is a number"),
+        ("log(-x * x)", "log needs a number above 0, got −1"),
+        ("x / (x - 1)", "division by zero"),
+        ("exp(800 * x)", "exp overflows"),
+        ("x.constructor", "“.” has no meaning"),
+        ("x = 1; x = 2", "x has a value already"),
+        ("(" * 200 + "x" + ")" * 200, "nested too deep"),
+        ("+".join("x" * 60), "more than 40 operations"),
+        ("a+b+c+d+e+f+g+h+i", "more than 8 variables"),
+    ],
+)
+def test_what_is_no_expression_is_named_with_its_place(bench, text, wrong):
+    tried = "text => { try { live.parse(text, () => 1) } catch (e) { return e.message } }"
+    assert wrong in (bench.evaluate(tried, text) or "it was read")
+
+
+@browsing
+def test_a_gradient_is_predicted_and_diagnosed(browser, address):
+    """x*x tanh(x*x): the node that is used twice gets two contributions, and they add."""
+    _, leaves = package("s = x*x; s * tanh(s)", {"x": 0.9})
+    with Visit(browser, address + PAGE).live() as visit:
+        figure = visit.figure("backprop")
+        visit.button("backprop", "used twice").click()
+        figure.get_by_label("let me predict").focus()
+        visit.page.keyboard.press("Space")
+        figure.get_by_role("button", name="Next step").focus()
+        for _ in range(4):
+            visit.page.keyboard.press("Enter")
+        status, field = figure.get_by_role("status"), figure.locator(".asked input")
+        for answer, told in (
+            ("0.67", "is the local derivative|Right|it is what|It is"),
+            ("0.4555", "they add"),
+            ("-2.01", "the sign is the other"),
+        ):
+            assert not field.is_disabled()
+            field.fill(answer)
+            field.press("Enter")
+            assert regex.search(told, status.inner_text()), (answer, status.inner_text())
+        root, leaves = package("s = x*x; s * tanh(s)", {"x": 0.9})
+        root.backward()
+        grad, nudge = (
+            figure.locator("td.grad").inner_text(),
+            figure.locator("td.nudge").inner_text(),
+        )
+        assert grad == nudge == f"{leaves['x'].grad:.4g}"
+        figure.locator("input.mono").fill("w * (")
+        assert "ends too early" in status.inner_text()
+        assert not visit.complaints
+
+
 # The figures on a page.
 
 
@@ -582,7 +714,7 @@ def test_each_figure_works_by_keyboard(browser, address):
 def test_what_is_typed_stays_text(browser, address):
     with Visit(browser, address + PAGE).live() as visit:
         for name in FIGURES:
-            visit.figure(name).locator("textarea").first.fill(HOSTILE)
+            visit.figure(name).locator("textarea, input[type=text]").first.fill(HOSTILE)
         visit.button("playground", "Next token").click()
         visit.figure("playground").locator(".piece.model").wait_for()
         visit.figure("playground").get_by_text("no tale").wait_for()

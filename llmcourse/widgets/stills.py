@@ -7,6 +7,7 @@ from functools import cache
 import torch
 
 from llmcourse import models, plots, tales
+from llmcourse.autograd import Value, topological
 from llmcourse.tokenizers import BPE, GPT2_PATTERN, ByteTokenizer, Tokenizer
 from llmcourse.widgets.assets import figures
 
@@ -97,4 +98,20 @@ def _bpe() -> str:
     return _table(("merge", f"learned from “{LEARN}”"), rows)
 
 
-_STILLS: dict[str, Callable[[], str]] = {"playground": _playground, "tokens": _tokens, "bpe": _bpe}
+def _backprop() -> str:
+    w, x, b, y = Value(0.8, "w"), Value(1.5, "x"), Value(-0.4, "b"), Value(1.0, "y")
+    loss = ((w * x + b).tanh() - y) ** 2
+    loss.backward()
+    rows = [
+        (v.name or v.op, f"{v.data:.4f}", f"{v.grad:.4f}".replace("-", "−"))
+        for v in topological(loss)
+    ]
+    return _table(("L = (tanh(w*x + b) − y)^2", "value", "derivative of L by it"), rows)
+
+
+_STILLS: dict[str, Callable[[], str]] = {
+    "backprop": _backprop,
+    "bpe": _bpe,
+    "playground": _playground,
+    "tokens": _tokens,
+}

@@ -65,7 +65,8 @@ customElements.define(
         module.render({ model: host(JSON.parse(this.dataset.options ?? "{}")), el: place });
         this.append(place);
         this.setAttribute("data-state", "live");
-      } catch {
+      } catch (error) {
+        console.error(`the live figure ${figure}:`, error);
         this.setAttribute("data-state", "still"); // the still figure shows again
       }
     }

@@ -3,5 +3,6 @@ export { BPE, begin, join, learn, show, split } from "./bpe.js";
 export { crc32, whole } from "./bytes.js";
 export { asset, runtime } from "./client.js";
 export { Engine } from "./engine.js";
+export { backward, parse, topological } from "./graph.js";
 export { draw, softmax, stages, uniform } from "./sampling.js";
 export { Cursor, TalesTokenizer } from "./tales.js";
