@@ -5,7 +5,8 @@ nobody. So every fault is an error that names the line and the field, and nothin
 """
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def read_jsonl(
 
     Raises:
         ValueError: the file is empty, is not UTF-8, or a line is no object, lacks a field, has
-            one twice, or holds NaN, which is no JSON; the message names the line and the field.
+            one twice, or holds NaN or an infinite number; the message names the line and the field.
     """
     path = Path(path)
     lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
@@ -35,17 +36,29 @@ def read_jsonl(
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are its own: JSON lets the last of two alike win, in silence."""
+    """An object whose names are its own: JSON lets the last of two alike win, in silence.
+
+    Its numbers are finite: Python's reader also takes NaN, Infinity and 1e999.
+    """
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"field {twice!r} stands twice")
+    for name, value in pairs:
+        for number in _numbers(value):
+            if not math.isfinite(number):
+                raise ValueError(f"field {name!r} holds {number}, where a number must be finite")
     return made
 
 
-def _constant(name: str) -> None:
-    raise ValueError(f"{name} is no number that JSON has")
+def _numbers(value: Any) -> Iterator[float]:
+    """The floating-point numbers in a value: itself, or in lists; objects look after their own."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
 
 
 def _record(raw: bytes, where: str, fields: Sequence[str]) -> dict[str, Any]:
@@ -60,7 +73,7 @@ def _record(raw: bytes, where: str, fields: Sequence[str]) -> dict[str, Any]:
     if not text.strip():
         raise ValueError(f"{where}: blank, between two records")
     try:
-        record = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        record = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not JSON: {error.msg} at column {error.colno}") from None
     except ValueError as error:

@@ -166,7 +166,7 @@ def test_pairs_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('{"prompt": "Who?", "chosen": NaN, "rejected": "a"}', r"line 2: .*(NaN|field 'chosen')"),
+        ('{"prompt": "Who?", "chosen": NaN, "rejected": "a"}', "line 2: field 'chosen' holds nan"),
         ('{"prompt": "Who?", "chosen": "a", "rejected": null}', "line 2: field 'rejected'.*None"),
         ('{"prompt": "Who?", "chosen": "a"}', "line 2: field 'rejected' is missing"),
         ('{"prompt": " ", "chosen": "a", "rejected": "b"}', "line 2: field 'prompt' is blank"),

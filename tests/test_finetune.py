@@ -237,7 +237,7 @@ GOOD = "".join(json.dumps(row) + "\n" for row in ROWS)
         (GOOD + '{"answer": "a"}', "line 41: field 'prompt' is missing"),
         ('{"question": "a"}\n' + GOOD, "line 1: field 'prompt' is missing, and so is 'text'"),
         (GOOD + '{"prompt": "a", "answer": null}', "line 41: field 'answer' must be text, got No"),
-        (GOOD + '{"prompt": "a", "answer": NaN}', "line 41: NaN is no number that JSON has"),
+        (GOOD + '{"prompt": "a", "answer": NaN}', "line 41: field 'answer' holds nan"),
         (GOOD + '{"prompt": "a", "answer": 3}', "line 41: field 'answer' must be text, got int"),
         (GOOD + '{"prompt": "a", "answer": " "}', "line 41: field 'answer' is blank"),
         (GOOD + '{"prompt": "a", "prompt": "b", "answer": "c"}', "line 41: field 'prompt' stands"),
@@ -309,7 +309,9 @@ def test_a_tokenizer_that_does_not_fit(mine, folders, elsewhere, capsys):
     said = refused(capsys, mine, "--model", "copy", *QUICK)
     assert "258 tokens, the model 1209" in said
     copy = shutil.copytree(folders / "theirs", elsewhere / "copy2")
-    bpe = BPE.train("say what it is that you want to know " * 50, vocab_size=275, special_tokens=[hf.END])
+    bpe = BPE.train(
+        "say what it is that you want to know " * 50, vocab_size=275, special_tokens=[hf.END]
+    )
     bpe.to_hf(copy / "tokenizer.json")
     theirs = adapt.open_base(folders / "theirs")
     said = refused(capsys, mine, "--model", "copy2", *QUICK)
