@@ -31,6 +31,8 @@ OUT, SHIPPED = HERE / "results" / "summaries.json", HERE / "models" / "tales-sum
 SEEDS, STORIES, SCORED = (0, 1, 2), 3000, 200  # stories in each language
 WAYS = {"full": 0, "LoRA 16": 16}  # ranks; 0 trains every weight
 BATCH = 8
+MENDED = dict(steps=200, lr=3e-3, stories=5000)
+RUNS = Path("runs") / "summaries"
 TRAINING = dict(
     steps=700, lr=3e-3, optimizer="muon", weight_decay=0.0, precision="fp32", eval_every=50
 )
@@ -72,33 +74,52 @@ def judge(base, split: str) -> dict:
     return found
 
 
-def on_tales(way: str, seed: int) -> dict:
-    base = adapt.open_base("tales")
-    train = told("train", 500 + seed, STORIES)
-    random.Random(seed).shuffle(train)
+def learn(base, train, *, rank=0, seed=0, **settings) -> list[float]:
+    """Train on the summaries of stories; the losses on dev stories on the way."""
     rows, looked = (
         base.template.rows(records(part), context=base.model.config.context)
         for part in (train, told("dev", 41, 40))
     )
-    if rank := WAYS[way]:
+    if rank:
         lora.add(base.model, lora.LoRAConfig(rank=rank, alpha=float(rank)), seed=seed)
     dev = AnswerBatches(looked, batch=40)
     history = train_model(
         base.model,
         AnswerBatches(rows, batch=BATCH, seed=seed),
-        TrainConfig(**TRAINING | ({"steps": 200} if WAYS[way] else {}), seed=seed),
+        TrainConfig(**TRAINING | settings, seed=seed),
         [dev(0), dev(1)],
         on_log=lambda h: print(h.records[-1], flush=True),
     )
     base.model.eval()
-    found = {"dev": history.series("dev_loss")[1]}
-    for split in ("test", "held-out"):
-        found[split] = judge(base, split)
-        if seed or split != "test":
-            del found[split]["said"]
-    if way == "full" and not seed:
+    return history.series("dev_loss")[1]
+
+
+def judged(base, losses: list[float]) -> dict:
+    return {"dev": losses} | {split: judge(base, split) for split in ("test", "held-out")}
+
+
+def on_tales(way: str, seed: int) -> dict:
+    base = adapt.open_base("tales")
+    train = told("train", 500 + seed, STORIES)
+    random.Random(seed).shuffle(train)
+    losses = learn(base, train, rank=WAYS[way], seed=seed, **({"steps": 200} if WAYS[way] else {}))
+    if way == "full":
+        checkpoint.save(base.model, RUNS / f"full-{seed}", dtype="int8")
+    return judged(base, losses)
+
+
+def mended(seed: int) -> dict:
+    """The model of `full`, seed 0, goes on where every second story is a race."""
+    base = adapt.open_base("tales")
+    base.model.load_state_dict(checkpoint.load(RUNS / "full-0").state_dict())
+    many = told("train", 600 + seed, MENDED["stories"])
+    races = [s for s in many if s.facts["plot"] == "race"]
+    train = races + [s for s in many if s.facts["plot"] != "race"][: len(races)]
+    random.Random(seed).shuffle(train)
+    losses = learn(base, train, seed=seed, steps=MENDED["steps"], lr=MENDED["lr"])
+    if not seed:
         checkpoint.save(base.model, SHIPPED, dtype="int8")
-    return found
+    return judged(base, losses)
 
 
 def documented():
@@ -143,13 +164,17 @@ def main() -> None:
     jobs = {
         "full | 0": (on_tales, "full", 0),
         **{f"docstrings | {seed}": (on_docstrings, seed) for seed in SEEDS},
-        **{f"full | {seed}": (on_tales, "full", seed) for seed in SEEDS},
+        **{f"mended | {seed}": (mended, seed) for seed in SEEDS},
         "LoRA 16 | 0": (on_tales, "LoRA 16", 0),
+        "full | 1": (on_tales, "full", 1),
     }
     for name, (job, *given) in jobs.items():
         if name in found:
             continue
         found[name] = job(*given)
+        if name not in ("full | 0", "mended | 0"):
+            found[name].get("test", {}).pop("said", None)
+        found[name].get("held-out", {}).pop("said", None)
         if "test" in found[name]:
             print({k: Counter(found[name]["test"][k]) for k in tales.LANGUAGES}, flush=True)
         print("saved", name, flush=True)

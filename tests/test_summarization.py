@@ -48,6 +48,16 @@ def test_who_won_is_the_ending():
     assert verdict(story, f"{b} beat {a} in a race for the {o}.") == "hero"
 
 
+@BOTH
+def test_a_summary_with_the_other_ending_is_false_in_that_alone(language):
+    for story in tales.generate(seed=3, n=60, language=language):
+        other = "bad" if story.facts["outcome"] == "good" else "good"
+        assert verdict(story, tales.summary(story, other)) == "ending"
+        assert tales.summary(story, story.facts["outcome"]) == tales.summary(story)
+    with pytest.raises(ValueError, match="'good' or 'bad'"):
+        tales.summary(story, "happy")
+
+
 def test_a_quarrel_has_no_first():
     story = next(s for s in tales.generate(seed=2, n=300) if s.facts["plot"] == "quarrel")
     a, b = story.facts["A"], story.facts["B"]

@@ -79,10 +79,19 @@ _GIST = {  # plot: (good, bad), each (English, Chinese)
 }
 
 
-def summary(story: Story) -> str:
-    """One sentence that says who, what and how it ended."""
+def summary(story: Story, outcome: str | None = None) -> str:
+    """One sentence that says who, what and how it ended.
+
+    With `outcome`, "good" or "bad", it says that it ended so, true or not.
+
+    Raises:
+        ValueError: another `outcome`.
+    """
     facts = story.facts
-    gist = _GIST[facts["plot"]][facts["outcome"] == "bad"]
+    outcome = facts["outcome"] if outcome is None else outcome
+    if outcome not in ("good", "bad"):
+        raise ValueError(f"outcome must be 'good' or 'bad', got {outcome!r}")
+    gist = _GIST[facts["plot"]][outcome == "bad"]
     return gist[story.language == "zh"].format(**facts)
 
 
