@@ -82,8 +82,11 @@ def test_sizes_of_code_and_weights():
     import gzip
 
     live = (assets.STATIC / "live.js").read_bytes()
-    code = [len(gzip.compress(assets.module(name).encode())) for name in FIGURES]
-    assert sum(code) + len(gzip.compress(live)) <= 60_000, "all figures on one page"
+    size = {n: len(gzip.compress(assets.module(n).encode())) for n in FIGURES}
+    for chapter in (ROOT / "chapters").rglob("*.ipynb"):
+        placed = regex.findall(r"```{live} (\w+)", chapter.read_text("utf-8"))
+        code = sum(size[name] for name in set(placed)) + len(gzip.compress(live))
+        assert code <= 60_000, f"{chapter.name}: {placed}"
     loaded = sum(len(assets.asset(name)[0]) for name in assets.NAMES) * 4 / 3
     assert loaded <= 3_500_000, "what the first use loads, as base64"
 
@@ -616,6 +619,110 @@ def test_a_gradient_is_predicted_and_diagnosed(browser, address):
         assert not visit.complaints
 
 
+# Attention and ablation, equal to the package's.
+
+
+@torch.no_grad()
+def experiment(model, ids, off=(), lent=None):
+    """Next-token probabilities when heads are silent, or say what they say in other ids."""
+    K = model.config.head_width
+    said = {}
+    hooks = []
+
+    def listen(layer):
+        return lambda _, args: said.update({layer: args[0].clone()})
+
+    def speak(layer):
+        def change(_, args):
+            x = args[0].clone()
+            for n, head in off:
+                if n == layer:
+                    x[..., head * K : (head + 1) * K] = 0
+            for n, head in lent[1] if lent else ():
+                if n == layer:
+                    x[..., head * K : (head + 1) * K] = said[n][..., head * K : (head + 1) * K]
+            return (x,)
+
+        return change
+
+    try:
+        if lent:
+            hooks = [
+                b.attention.o.register_forward_pre_hook(listen(n))
+                for n, b in enumerate(model.blocks)
+            ]
+            model(torch.tensor([lent[0]]))
+            for hook in hooks:
+                hook.remove()
+        hooks = [
+            b.attention.o.register_forward_pre_hook(speak(n)) for n, b in enumerate(model.blocks)
+        ]
+        return model(torch.tensor([ids]))[0][0, -1].double().softmax(-1)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@browsing
+@torch.no_grad()
+def test_attention_and_experiments_equal_the_packages(bench, shipped):
+    model, tokenizer = shipped
+    start = tokenizer.special_tokens["<|en|>"]
+    ids = tokenizer.encode(stills.RECALL)
+    other = tokenizer.encode(stills.OTHER)
+    run = """asked => { const r = engine.experiment(asked);
+      return { ...r, attention: r.attention.map(h => h.map(row => Array.from(row))) }; }"""
+    asked = {"language": "en", "ids": ids, "top": 1209}
+    plain = bench.evaluate(run, asked)
+    trace = model.trace(torch.tensor([[start, *ids]])).attention[:, 0].flatten(0, 1)
+    for rows, theirs in zip(plain["attention"], trace, strict=True):
+        for t, row in enumerate(rows):
+            assert len(row) == t + 1, "nothing later is looked at"
+            assert sum(row) == pytest.approx(1, abs=1e-5)
+            row = torch.tensor(row, dtype=torch.float32)
+            torch.testing.assert_close(row, theirs[t, : t + 1], atol=1e-4, rtol=0)
+    assert plain["distance"] == 0
+    for given, theirs in (
+        ({}, experiment(model, [start, *ids])),
+        ({"off": [[2, 1], [0, 3]]}, experiment(model, [start, *ids], off=[(2, 1), (0, 3)])),
+        (
+            {"from": [[2, 1]], "other": other},
+            experiment(model, [start, *ids], lent=([start, *other], [(2, 1)])),
+        ),
+    ):
+        found = bench.evaluate(run, {**asked, **given})["next"]
+        ours = torch.zeros(len(theirs), dtype=torch.float64)
+        for c in found:
+            ours[c["id"]] = c["changed"]
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-3)
+    with pytest.raises(Exception, match="as many tokens"):
+        bench.evaluate(run, {**asked, "from": [[2, 1]], "other": other[:-1]})
+
+
+@browsing
+def test_a_head_is_silenced_by_keyboard(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        figure, press = visit.figure("attention"), visit.page.keyboard.press
+        visit.button("attention", "Read the text").focus()
+        press("Enter")
+        figure.locator("canvas").nth(11).wait_for()
+        figure.locator(".cell[tabindex='0']").focus()
+        press("ArrowRight")
+        assert figure.locator(".cell.here").get_attribute("aria-label") == "head 2.1, as it is"
+        figure.get_by_label("as it is", exact=True).focus()
+        press("ArrowRight")
+        figure.get_by_text("The change costs").wait_for()
+        assert figure.locator(".cell.off").count() == 1
+        press("ArrowRight")
+        figure.locator(".cell.from").wait_for()
+        figure.locator("textarea").nth(1).fill("Too short.")
+        figure.get_by_text("the other text must have as many tokens").wait_for()
+        figure.locator(".text button[tabindex='0']").focus()
+        press("Home")
+        figure.get_by_text("from the framed word").wait_for()
+        assert not visit.complaints
+
+
 # The figures on a page.
 
 
@@ -754,6 +861,10 @@ def test_figures_are_accessible_and_keep_to_their_width(browser, address, width,
                 ".shadowRoot.querySelector('.luck').hidden"
             )
         visit.button("bpe", "Next merge").click()
+        for _ in range(8):
+            visit.button("backprop", "Next step").click()
+        visit.button("attention", "Read the text").click()
+        visit.figure("attention").locator("canvas").nth(11).wait_for()
         visit.lens()
         visit.page.evaluate(axe.AXE_SCRIPT)
         found = visit.page.evaluate(

@@ -15,6 +15,11 @@ __all__ = ["still"]
 
 PROMPT = "Once a baker named Anna lived"
 TEXT = "Unbelievable! It's a naïve cat, 词元."
+RECALL = (
+    "Across the river lived Greta, a young baker. She had a lodger named Nina. "
+    "Her treasure was a green lamp by the window. One hot night Greta wanted to give"
+)
+OTHER = RECALL.replace("Nina", "*").replace("Greta", "Nina").replace("*", "Greta")
 LEARN = "low lower lowest, new newer newest, wide wider widest"
 MERGES = 8
 
@@ -98,6 +103,21 @@ def _bpe() -> str:
     return _table(("merge", f"learned from “{LEARN}”"), rows)
 
 
+@torch.no_grad()
+def _attention() -> str:
+    model, tokenizer = models.load("tales")
+    words = tales.tokenize(RECALL, "en")
+    ids = [tokenizer.special_tokens["<|en|>"], *tokenizer.encode_tokens(words)]
+    last = model.trace(torch.tensor([ids])).attention[-1, 0, :, -1]  # (H, T)
+    seen = ["(start)", *words]
+    rows = []
+    for head, weights in enumerate(last):
+        best = weights.topk(3)
+        told = (f"{seen[i]} {100 * w:.0f} %" for w, i in zip(*best, strict=True))
+        rows.append((f"{model.config.layers - 1}.{head}", ", ".join(told)))
+    return _table(("head", f"looks most at, at the end of “{RECALL}”"), rows)
+
+
 def _backprop() -> str:
     w, x, b, y = Value(0.8, "w"), Value(1.5, "x"), Value(-0.4, "b"), Value(1.0, "y")
     loss = ((w * x + b).tanh() - y) ** 2
@@ -110,6 +130,7 @@ def _backprop() -> str:
 
 
 _STILLS: dict[str, Callable[[], str]] = {
+    "attention": _attention,
     "backprop": _backprop,
     "bpe": _bpe,
     "playground": _playground,

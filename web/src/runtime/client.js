@@ -8,7 +8,7 @@ import source from "worker:./worker.js";
  *   off(event: string, heard: Function): void, send(content: any): void}} Host */
 /** @typedef {import("./engine.js").Engine} Engine */
 /** @typedef {{[M in "step" | "tokenize" | "read" | "generate" | "allLogits" | "greedy" |
- *   "trueNext"]: (asked: Parameters<Engine[M]>[0]) => Promise<ReturnType<Engine[M]>>}} Runtime */
+ *   "experiment" | "trueNext"]: (asked: Parameters<Engine[M]>[0]) => Promise<ReturnType<Engine[M]>>}} Runtime */
 
 const KEY = Symbol.for("llmcourse.runtime");
 /** @type {any} */

@@ -3,7 +3,7 @@
 
 import { GPT } from "./model.js";
 import { readSafetensors } from "./safetensors.js";
-import { draw, stages, uniform } from "./sampling.js";
+import { draw, softmax, stages, uniform } from "./sampling.js";
 import { Cursor, TalesTokenizer } from "./tales.js";
 
 /** @typedef {import("./sampling.js").Choice} Choice */
@@ -209,6 +209,75 @@ export class Engine {
       read: this.model.read - read,
       milliseconds: performance.now() - started,
     };
+  }
+
+  /**
+   * A whole text through the model: every head's weights, and the next token, as it is and after an
+   * experiment. A head in `off` says nothing; one in `from` says what it says in the text `other`.
+   * @param {{language: string, ids: number[], other?: number[], off?: [number, number][],
+   *   from?: [number, number][], top?: number}} asked
+   */
+  experiment({ language, ids, other = [], off = [], from = [], top = 8 }) {
+    if (from.length && other.length !== ids.length)
+      throw new Error(`the other text must have as many tokens: ${ids.length}, not ${other.length}`);
+    const { layers, heads } = this.model.config;
+    const plain = this.probed([this.mark(language), ...ids], () => undefined, true);
+    const key = (/** @type {number} */ l, /** @type {number} */ h) => l * heads + h;
+    const said = from.length ? this.probed([this.mark(language), ...other], () => undefined) : null;
+    const [quiet, lent] = [off, from].map((list) => new Set(list.map(([l, h]) => key(l, h))));
+    const changed =
+      off.length || from.length
+        ? this.probed([this.mark(language), ...ids], (l, h, t) =>
+            quiet.has(key(l, h)) ? 0 : lent.has(key(l, h)) ? said?.outputs[t][key(l, h)] : undefined)
+        : plain;
+    const [p, q] = [softmax(plain.logits), softmax(changed.logits)];
+    const { cursor, offAt } = this.truth(language, ids);
+    /** @type {Map<number, number>} */
+    const truth = new Map();
+    for (const [word, share] of cursor?.next() ?? [])
+      truth.set(word === this.tales.grammar.end ? this.end : (this.tokenizer.idOf.get(word) ?? -1), share);
+    const order = [...p.keys()].sort((a, b) => Math.max(p[b], q[b]) - Math.max(p[a], q[a]) || a - b);
+    let distance = 0; // KL in nats
+    for (let i = 0; i < p.length; i++) if (p[i] > 0) distance += p[i] * (Math.log(p[i]) - Math.log(Math.max(q[i], 1e-300)));
+    return {
+      layers,
+      heads,
+      attention: plain.attention, // [layer * heads + head][t]: weights on 0..t
+      next: order.slice(0, top).map((id) => ({
+        id, text: this.label(id), plain: p[id], changed: q[id], truth: truth.size ? (truth.get(id) ?? 0) : null,
+      })),
+      distance: Math.max(0, distance),
+      offAt,
+    };
+  }
+
+  /** @param {number[]} ids @param {NonNullable<GPT["probe"]["replace"]>} replace
+   * @param {boolean} [attention] whether the weights are wanted */
+  probed(ids, replace, attention = false) {
+    const { model } = this;
+    const { layers, heads } = model.config;
+    /** @type {Float32Array[][]} */
+    const weights = Array.from({ length: attention ? layers * heads : 0 }, () => []);
+    /** @type {Float32Array[][]} by position, then by layer and head */
+    const outputs = ids.map(() => []);
+    this.held = [];
+    model.truncate(0);
+    try {
+      ids.forEach((id, t) => {
+        model.probe = {
+          replace,
+          see(layer, head, row, out) {
+            if (attention) weights[layer * heads + head].push(row.slice());
+            outputs[t][layer * heads + head] = out.slice();
+          },
+        };
+        model.push(id, t === ids.length - 1);
+      });
+    } finally {
+      model.probe = {};
+      model.truncate(0);
+    }
+    return { logits: model.logits.slice(), attention: weights, outputs };
   }
 
   /**

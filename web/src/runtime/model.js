@@ -96,6 +96,11 @@ export class GPT {
     this.keys = this.blocks.map(() => floats(config.context * row));
     this.values = this.blocks.map(() => floats(config.context * row));
     this.used = 0; // positions in the cache
+    /** What an experiment sees and changes, by layer and head: attention weights and outputs of the
+     * newest position go to `see`; what `replace` gives stands in for a head's output.
+     * @type {{see?: (layer: number, head: number, weights: Float32Array, out: Float32Array) => void,
+     *   replace?: (layer: number, head: number, position: number) => Float32Array | number | undefined}} */
+    this.probe = {};
     /** Multiply-adds since the model was made, and positions read. */
     this.work = 0;
     this.read = 0;
@@ -190,8 +195,14 @@ export class GPT {
       mixed.fill(0, q, q + K);
       for (let s = 0; s <= t; s++) {
         const weight = scores[s] / total;
+        scores[s] = weight;
         for (let i = 0, at = s * row + group; i < K; i++) mixed[q + i] += weight * values[at + i];
       }
+      const out = mixed.subarray(q, q + K);
+      this.probe.see?.(layer, head, scores.subarray(0, t + 1), out);
+      const other = this.probe.replace?.(layer, head, t);
+      if (typeof other === "number") out.fill(other);
+      else if (other) out.set(other);
     }
   }
 }
