@@ -5,11 +5,9 @@ story of the corpus has together, then what is asked.
 
     Martin and the bell: Where did Martin live?
 
-The reader sees numbered passages and writes the number of the one that says it, then the answer,
-`[2]`, a line break and `By the sea.`, or says that it is not told. The number comes first, so that
-the answer is written by a model that has already chosen its source; after the line break it begins
-as a story's sentence does, with the tales' own words and not with bytes. Every answer is known, so
-every reply is one of four things: right, right but wrongly cited, abstained, or made up.
+The reader sees numbered passages and writes the answer with the number of the passage that says
+it, `By the sea. [2]`, or says that it is not told. Every answer is known, so every reply is one of
+four things: right, right but wrongly cited, abstained, or made up.
 """
 
 import random
@@ -59,7 +57,7 @@ NEVER = {  # no story says it, and the wording alone shows that
 }
 _CLASSES = {"A": "name", "B": "name", "O": "object", "Q": "place"}
 OUTCOMES = ("right", "wrong citation", "abstained", "made up")
-_CITED = re.compile(r"\[(\d{1,3})\]\s?(.*)", re.DOTALL)
+_CITED = re.compile(r"(.*?) ?\[(\d{1,3})\]", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +209,7 @@ def nowhere(stories: Sequence[tales.Story], *, seed: int, n: int) -> list[Asked]
 
 def turns(question: str, passages: Sequence[str]) -> list[chat.Turn]:
     """What a reader is given: the passages, numbered from 1, as a tool's turn; the question."""
-    shown = "\n".join(f"[{n}]\n{text}" for n, text in enumerate(passages, start=1))
+    shown = "\n".join(f"[{n}] {text}" for n, text in enumerate(passages, start=1))
     return [*([("tool", shown)] if passages else []), ("user", question)]
 
 
@@ -229,11 +227,11 @@ def prompt(
 def cited(reply: str | None) -> tuple[str | None, int | None]:
     """The answer and the passage's number; None where the reply has none.
 
-    >>> cited("[2]\\nBy the sea.")
+    >>> cited("By the sea. [2]")
     ('By the sea.', 2)
     """
     match = _CITED.fullmatch(reply) if reply else None
-    return (match[2], int(match[1])) if match else (reply, None)
+    return (match[1], int(match[2])) if match else (reply, None)
 
 
 def judge(reply: str | None, asked: Asked, shown: Sequence[int]) -> str:
@@ -319,4 +317,4 @@ def _demonstrated(shown, told, taken, rng, missing, never) -> tuple[str, str]:
     if about == "A" and taken[frozenset((facts["B"], facts["O"]))] > 1:
         about = "H"  # two stories would answer who it is about
     question, reply = _ask(_known(shown[number]), "en", about)
-    return question, f"[{number + 1}]\n{reply}"
+    return question, f"{reply} [{number + 1}]"

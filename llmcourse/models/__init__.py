@@ -12,7 +12,8 @@ __all__ = ["about", "load", "names", "path"]
 
 _HOME = Path(__file__).parent
 _NAMES = (
-    "tales", "tales-sft", "tales-chat", "tales-qa", "tales-retriever", "student", "gpt2-mini",
+    "tales", "tales-sft", "tales-chat", "tales-qa", "tales-retriever", "tales-summary", "student",
+    "gpt2-mini",
 )  # fmt: skip
 _TRAINING = "training.json"  # beside a model in Hugging Face's files, which have no room for it
 
