@@ -26,6 +26,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from llmcourse import models, plots, tales, widgets
 from llmcourse.autograd import Value, topological
 from llmcourse.filters import Sampling
+from llmcourse.gpt import GPT, GPTConfig
 from llmcourse.tokenizers import BPE, GPT2_PATTERN
 from llmcourse.widgets import assets, reference, stills
 
@@ -723,6 +724,77 @@ def test_a_head_is_silenced_by_keyboard(browser, address):
         assert not visit.complaints
 
 
+# Training in the page, equal to the package's.
+
+
+@browsing
+def test_a_training_run_equals_the_packages(bench):
+    text = assets.asset("stories.txt")[0].decode()[:6000]
+    found = bench.evaluate(
+        """text => {
+             const t = new live.Trainer(text, { seed: 3 });
+             const weights = [...t.weights].map(([k, w]) => [k, Array.from(w)]);
+             const starts = Array.from({ length: 14 }, (_, i) => t.starts(i));
+             const runs = starts.map(() => t.train({ lr: 0.01, clip: 1, warmup: 5 }));
+             const first = new live.Trainer(text, { seed: 3 });
+             first.train({ lr: 0, clip: 0, warmup: 1 });
+             const grads = [...first.grads].map(([k, g]) => [k, Array.from(g)]);
+             return { ids: t.ids, starts, weights, grads, losses: runs.map(r => r.loss),
+                      norms: runs.map(r => r.norm), vocabulary: t.vocabulary, shape: t.shape,
+                      size: t.size }; }""",
+        text,
+    )
+    assert "".join(found["vocabulary"][i] for i in found["ids"]) == text
+    shape = found["shape"]
+    form = {k: shape[k] for k in ("width", "heads", "layers", "context")}
+    form |= {"vocab_size": len(found["vocabulary"]), "norm": "rms", "mlp": "relu2"}
+    model = GPT(GPTConfig(**form, hidden=4 * form["width"], positions="learned", tied=True))
+    weights = dict(found["weights"])
+    assert weights.keys() == model.state_dict().keys()
+    assert found["size"] == model.parameter_count() and 10_000 <= found["size"] <= 50_000
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(torch.tensor(weights[name]).view_as(p))
+    adam = torch.optim.AdamW(model.parameters(), lr=0.01, betas=(0.9, 0.95), weight_decay=0)
+    ids, T = torch.tensor(found["ids"]), shape["context"]
+    for step, starts in enumerate(found["starts"]):
+        rows = torch.stack([ids[a : a + T + 1] for a in starts])
+        adam.zero_grad()
+        loss = model(rows[:, :-1], rows[:, 1:])[1]
+        loss.backward()
+        if step == 0:
+            for name, p in model.named_parameters():
+                ours = torch.tensor(dict(found["grads"])[name]).view_as(p)
+                torch.testing.assert_close(ours, p.grad, atol=2e-6, rtol=1e-4)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.param_groups[0]["lr"] = 0.01 * min(1, (step + 1) / 5)
+        adam.step()
+        assert found["losses"][step] == pytest.approx(loss.item(), rel=1e-3)
+        assert found["norms"][step] == pytest.approx(norm.item(), rel=2e-2)
+    assert found["losses"][-1] < found["losses"][0] - 1
+
+
+@browsing
+def test_what_is_trained_here_stops_and_can_be_spoiled(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        figure, press = visit.figure("train"), visit.page.keyboard.press
+        figure.locator("textarea").fill("too short")
+        visit.button("train", "Train").focus()
+        press("Enter")
+        figure.get_by_text("640 characters at least").wait_for()
+        figure.locator("textarea").fill("<b>abc</b> " * 90)
+        figure.get_by_role("slider", name="Learning rate").focus()
+        press("End")
+        visit.button("train", "Train").focus()
+        press("Enter")
+        figure.get_by_text("this rate is too high").wait_for()
+        visit.button("train", "Pause").focus()
+        press("Enter")
+        visit.button("train", "Go on").wait_for()
+        assert not [url for url in visit.asked if "stories" in url], "one's own text is enough"
+        assert not visit.complaints
+
+
 # The figures on a page.
 
 
@@ -865,6 +937,9 @@ def test_figures_are_accessible_and_keep_to_their_width(browser, address, width,
             visit.button("backprop", "Next step").click()
         visit.button("attention", "Read the text").click()
         visit.figure("attention").locator("canvas").nth(11).wait_for()
+        visit.button("train", "Train").click()
+        visit.figure("train").get_by_text("step 0,").wait_for()
+        visit.button("train", "Pause").click()
         visit.lens()
         visit.page.evaluate(axe.AXE_SCRIPT)
         found = visit.page.evaluate(

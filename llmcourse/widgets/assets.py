@@ -19,7 +19,8 @@ from llmcourse.tokenizers import words
 __all__ = ["NAMES", "STATIC", "asset", "figures", "module"]
 
 STATIC = Path(__file__).parent / "static"
-NAMES = ("model.safetensors", "tales.json", "bpe.json")
+NAMES = ("model.safetensors", "tales.json", "bpe.json", "stories.txt")
+STORIES = 150  # tales, for what is trained in the page
 
 
 def figures() -> tuple[str, ...]:
@@ -49,6 +50,9 @@ def asset(name: str) -> tuple[bytes, int]:
         raise ValueError(f"a live figure's file is one of {NAMES}, got {name!r}")
     if name == "model.safetensors":
         data = (models.path("tales") / name).read_bytes()
+    elif name == "stories.txt":
+        told = tales.generate(seed=0, n=STORIES, language="en", split="train")
+        data = "\n".join(story.text for story in told).encode()
     else:
         made = _tales() if name == "tales.json" else _bpe()
         data = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()

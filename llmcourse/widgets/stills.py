@@ -9,7 +9,7 @@ import torch
 from llmcourse import models, plots, tales
 from llmcourse.autograd import Value, topological
 from llmcourse.tokenizers import BPE, GPT2_PATTERN, ByteTokenizer, Tokenizer
-from llmcourse.widgets.assets import figures
+from llmcourse.widgets.assets import STORIES, figures
 
 __all__ = ["still"]
 
@@ -129,10 +129,21 @@ def _backprop() -> str:
     return _table(("L = (tanh(w*x + b) − y)^2", "value", "derivative of L by it"), rows)
 
 
+def _train() -> str:
+    rows = [
+        ("model", "a GPT of 2 layers, 4 heads, width 32: some 27 thousand parameters"),
+        ("text", f"{STORIES} tales, character by character, or your own"),
+        ("step", "8 windows of 32 characters, AdamW, warm-up of 20 steps, clipping at 1"),
+        ("shown", "loss beside that of counting letters, gradient norm, samples"),
+    ]
+    return _table(("trained in the page", ""), rows)
+
+
 _STILLS: dict[str, Callable[[], str]] = {
     "attention": _attention,
     "backprop": _backprop,
     "bpe": _bpe,
     "playground": _playground,
     "tokens": _tokens,
+    "train": _train,
 }
