@@ -13,8 +13,8 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def _typeset(text: str) -> str:
-    """A number as prose prints it: a minus for a hyphen, and 1e-07 as 1·10⁻⁷."""
-    text = re.sub(r"^-", "−", text)
+    """Numbers as prose prints them: a minus for a hyphen, and 1e-07 as 1·10⁻⁷."""
+    text = re.sub(r"(?<![\w.])-(?=[\d.])", "−", text)
     found = re.fullmatch(r"(−?[\d.]+)e([+-]\d+)", text)
     return f"{found[1]}·10{str(int(found[2])).translate(_RAISED)}" if found else text
 
@@ -36,7 +36,7 @@ def record(name: str, value: Any, fmt: str = "", what: str = "") -> None:
     elif not fmt and isinstance(value, float):
         fmt = ".2f"
     text = format(value, fmt)
-    if isinstance(value, int | float):
+    if not isinstance(value, str):  # a number, or an interval of them
         text = _typeset(text)
     print(f"{what or name}: {text}")
     try:

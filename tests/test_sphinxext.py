@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("sphinx", reason="the book's tools are not installed")
 from llmcourse import book, sphinxext
+from llmcourse.evaluate import Interval
 from llmcourse.sphinxext import parse_quiz
 
 QUESTION = """\
@@ -410,7 +411,8 @@ def test_axe_finds_nothing(page, theme):
         (-4.34, ".1f", "−4.3"),
         (1.2e-7, ".1e", "1.2·10⁻⁷"),
         (-3e23, ".0e", "−3·10²³"),
-        ("text", "", "text"),
+        (Interval(low=-3.0, estimate=-1.24, high=2.0), ".1f", "−1.2 [−3.0, 2.0]"),
+        ("a-1 text", "", "a-1 text"),
         (True, "", "True"),
     ],
 )
