@@ -3,6 +3,7 @@
 A small page with every figure is built here, so the book itself is not needed.
 """
 
+import base64
 import http.server
 import importlib.util
 import io
@@ -23,7 +24,7 @@ import torch
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from llmcourse import models, plots, tales, widgets
+from llmcourse import checkpoint, models, plots, tales, widgets
 from llmcourse.autograd import Value, topological
 from llmcourse.filters import Sampling
 from llmcourse.gpt import GPT, GPTConfig
@@ -795,6 +796,107 @@ def test_what_is_trained_here_stops_and_can_be_spoiled(browser, address):
         assert not visit.complaints
 
 
+def _char_model(**changed):
+    """A model over characters, by the package, in the form that pages train."""
+    form = {"width": 24, "heads": 3, "layers": 1, "context": 20, "mlp": "relu2"}
+    characters = sorted(set("a baker had a lamp, and Nina took it. Why?"))
+    torch.manual_seed(0)
+    config = GPTConfig(**form | {"vocab_size": len(characters), "positions": "learned"} | changed)
+    return GPT(config), "".join(characters)
+
+
+def _file(model, characters, **extra):
+    """A checkpoint's bytes, as base64."""
+    made = checkpoint.weights(model, extra={"characters": characters, **extra})
+    return base64.b64encode(made["model.safetensors"]).decode()
+
+
+BYTES = "Uint8Array.from(atob(file), c => c.charCodeAt(0)).buffer"
+
+
+@browsing
+@torch.no_grad()
+def test_a_models_file_goes_both_ways(bench, tmp_path):
+    model, characters = _char_model()
+    text = "a baker had a lamp, and Nina took it. Why? " * 20 + "Zß"
+    found = bench.evaluate(
+        f"""([file, text]) => {{
+             const t = new live.Trainer(text, {{ seed: 3, from: live.fromFile({BYTES}) }});
+             const {{ ids, targets }} = t.batch(t.starts(0));
+             t.forward(ids, 8, 20);
+             const loss = t.loss(targets);
+             t.train({{ lr: 0.01, clip: 1, warmup: 1 }});
+             const out = live.toFile({{ ...t, characters: t.vocabulary }});
+             const again = live.fromFile(out).weights;
+             const text64 = btoa(String.fromCharCode(...new Uint8Array(out)));
+             return {{ ids, targets, loss, out: text64, leftOut: t.leftOut,
+                      same: [...t.weights].every(([k, w]) => String(w) === String(again.get(k))) }};
+           }}""",
+        [_file(model, characters), text],
+    )
+    ids, targets = (torch.tensor(found[k]).view(8, 20) for k in ("ids", "targets"))
+    assert found["loss"] == pytest.approx(model(ids, targets)[1].item(), rel=1e-4)
+    assert found["same"] and found["leftOut"] == 2
+    (tmp_path / "page.safetensors").write_bytes(base64.b64decode(found["out"]))
+    trained = checkpoint.load(tmp_path / "page.safetensors")
+    assert checkpoint.read_extra(tmp_path / "page.safetensors")["characters"] == list(characters)
+    assert trained(ids, targets)[1] < model(ids, targets)[1]
+
+
+def _damaged():
+    model, characters = _char_model()
+    good = base64.b64decode(_file(model, characters))
+    broken = _char_model()[0]
+    with torch.no_grad():
+        broken.embed.weight[0, 0] = math.nan
+    for name, data, said in (
+        ("empty", b"", "header does not read"),
+        ("no header", b"x" * 4000, "header does not read"),
+        ("cut short", good[: len(good) // 2], "is cut short"),
+        ("a number is none", base64.b64decode(_file(broken, characters)), "what is no number"),
+        ("characters", base64.b64decode(_file(model, characters + "é")), "characters,"),
+        ("another sum", base64.b64decode(_file(model, characters, crc=1)), "checksum differs"),
+        ("another form", base64.b64decode(_file(*_char_model(mlp="gelu"))), "mlp = relu2"),
+        ("another's", assets.asset("model.safetensors")[0], "mlp = relu2"),
+    ):
+        yield pytest.param(base64.b64encode(data).decode(), said, id=name)
+
+
+@browsing
+@pytest.mark.parametrize(("file", "said"), list(_damaged()))
+def test_a_damaged_models_file_gives_a_sentence(bench, file, said):
+    tried = f"file => {{ try {{ live.fromFile({BYTES}) }} catch (e) {{ return e.message }} }}"
+    assert said in (bench.evaluate(tried, file) or "it was read")
+
+
+@browsing
+def test_a_model_is_saved_and_dropped_in_again(browser, address, tmp_path):
+    with Visit(browser, address + PAGE).live() as visit:
+        figure = visit.figure("train")
+        choose = figure.locator("input[type=file]")
+        choose.set_input_files({"name": "w.safetensors", "mimeType": "", "buffer": b"no model"})
+        visit.button("train", "Train").click()
+        figure.get_by_text("This cannot be learned: the weights are damaged").wait_for()
+        choose.set_input_files(
+            {"name": "own.txt", "mimeType": "text/plain", "buffer": b"she sells sea shells. " * 90}
+        )
+        figure.get_by_text("own.txt is taken").wait_for()
+        visit.button("train", "Train").click()
+        figure.get_by_text("step 50,").wait_for()
+        with visit.page.expect_download() as asked:
+            visit.button("train", "Save the model").click()
+        path = tmp_path / "saved.safetensors"
+        asked.value.save_as(path)
+        assert checkpoint.load(path).config.width == 32
+        choose.set_input_files(path)
+        figure.get_by_text("saved.safetensors is taken").wait_for()
+        visit.button("train", "Train").click()
+        figure.get_by_text("step 0,").wait_for()
+        begun = float(figure.locator(".samples .muted").last.inner_text().split()[2])
+        assert begun < 2.4, "it goes on where it stopped"
+        assert not visit.complaints
+
+
 # The figures on a page.
 
 
@@ -1014,7 +1116,6 @@ def test_a_module_that_does_not_come_leaves_the_still(browser, address):
 def _spoiled(kind):
     text = (assets.asset("model.safetensors"))[0]
     good = {"size": len(text), "crc": assets.asset("model.safetensors")[1]}
-    import base64
 
     if kind == "truncated script":
         return "llmcourseLive.put('model.safetensors', {"

@@ -38,26 +38,24 @@ function render({ model: host, el }) {
   let norms = [];
   /** @type {[number, number][]} */
   let held = [];
-  /** @type {{size: number, vocabulary: number, unigram: number, characters: number} | null} */
+  /** @type {{size: number, vocabulary: number, unigram: number, characters: number, leftOut: number} | null} */
   let about = null;
+  /** @type {{name: string, text?: string, file?: ArrayBuffer} | null} what was dropped in */
+  let dropped = null;
   let [spent, asked] = [0, 0];
   const settings = { lr: 0.003, clip: 1, warmup: 20 };
 
   const go = h("button", { type: "button", class: "main", onclick: toggle }, "Train");
   const again = h("button", { type: "button", disabled: true, onclick: restart }, "Start again");
+  const keep = h("button", { type: "button", disabled: true, onclick: () => tell({ wanted: true }) }, "Save the model");
   const rate = slider({
     label: "Learning rate", min: 0, max: RATES.length - 1, step: 1, value: 3, show: (v) => String(RATES[v]),
     change: (v) => tell({ settings: { lr: (settings.lr = RATES[v]) } }),
   });
   const clip = h("input", { type: "checkbox", checked: true, onchange: () => tell({ settings: { clip: (settings.clip = clip.checked ? 1 : 0) } }) });
   const own = h("textarea", { rows: 2, spellcheck: "false", placeholder: "Paste a text here; without one the course's tales are learned.", oninput: restart });
-  const file = h("input", { type: "file", accept: ".txt,text/plain", "aria-label": "or a text file", onchange: async () => {
-    const chosen = file.files?.[0];
-    if (!chosen) return;
-    own.value = (await chosen.slice(0, 2e6).text()).slice(0, 1e6);
-    restart();
-  } });
-  const facts = h("p", { class: "small muted facts" }, "Nothing is loaded, and no text leaves this page.");
+  const file = h("input", { type: "file", accept: ".txt,.safetensors,text/plain", "aria-label": "or a file: a text, or a model that was saved", onchange: () => take(file.files?.[0]) });
+  const facts = h("p", { class: "small muted facts" });
   const said = h("p", { class: "said small", role: "status" });
   const loss = h("div", { class: "chart" });
   const size = h("div", { class: "chart" });
@@ -65,7 +63,7 @@ function render({ model: host, el }) {
   body.append(
     h("style", {}, css),
     h("div", { class: "stack" },
-      h("div", { class: "row" }, go, again, rate.element, h("label", { class: "row small tick" }, clip, "clip gradients at 1")),
+      h("div", { class: "row" }, go, again, rate.element, h("label", { class: "row small tick" }, clip, "clip gradients at 1"), keep),
       h("label", { class: "small" }, `Your own text, ${LEAST} characters or more`, own),
       file,
       facts,
@@ -75,8 +73,24 @@ function render({ model: host, el }) {
       h("div", {}, h("p", { class: "title" }, "What it writes"), samples),
     ),
   );
+  body.addEventListener("dragover", (event) => event.preventDefault());
+  body.addEventListener("drop", (event) => {
+    event.preventDefault();
+    take(event.dataTransfer?.files[0]);
+  });
   draw();
   new ResizeObserver(() => draw()).observe(body);
+
+  /** A file: a model to go on from, or a text. @param {File | undefined} chosen */
+  async function take(chosen) {
+    if (!chosen) return;
+    const { name } = chosen;
+    if (name.endsWith(".safetensors")) {
+      if (chosen.size > 4e6) return say(`This cannot be learned: ${name} has ${(chosen.size / 1e6).toFixed(1)} MB, and pages take 4 MB at most.`, true);
+      dropped = { ...dropped, name, file: await chosen.arrayBuffer() };
+    } else dropped = { ...dropped, name, text: (await chosen.slice(0, 2e6).text()).slice(0, 1e6) };
+    restart();
+  }
 
   /** @param {any} message */
   function tell(message) {
@@ -90,7 +104,6 @@ function render({ model: host, el }) {
     [running, fresh, spent, about] = [false, true, 0, null];
     [losses, norms, held] = [[], [], []];
     samples.replaceChildren();
-    facts.textContent = "Nothing is loaded, and no text leaves this page.";
     say("");
     draw();
   }
@@ -111,13 +124,13 @@ function render({ model: host, el }) {
     [fresh, running] = [false, true];
     draw();
     try {
-      const text = own.value || new TextDecoder().decode(whole(await asset(host, "stories.txt")));
+      const text = own.value || dropped?.text || new TextDecoder().decode(whole(await asset(host, "stories.txt")));
       if (mine !== asked) return;
       const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
       worker = new Worker(address);
       URL.revokeObjectURL(address);
       worker.onmessage = ({ data }) => mine === asked && heard(data);
-      tell({ text, seed, running: true, most: MOST, settings });
+      tell({ text, seed, file: dropped?.file, running: true, most: MOST, settings });
     } catch (error) {
       [fresh, running] = [true, false];
       say(`The text could not be loaded: ${/** @type {Error} */ (error).message}. Train again to try again, or paste one.`, true);
@@ -128,8 +141,16 @@ function render({ model: host, el }) {
   /** @param {any} data */
   function heard(data) {
     if (data.error) {
+      dropped = null;
+      file.value = "";
       restart();
       return say(`This cannot be learned: ${data.error}.`, true);
+    }
+    if (data.file) {
+      const address = URL.createObjectURL(new Blob([data.file]));
+      h("a", { href: address, download: `trained-here-${data.step}.safetensors` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 1000);
+      return;
     }
     if (data.size) {
       about = data;
@@ -159,10 +180,12 @@ function render({ model: host, el }) {
     go.textContent = running ? "Pause" : losses.length ? "Go on" : "Train";
     go.disabled = losses.length >= MOST || (!running && !Number.isFinite(losses[losses.length - 1] ?? 0));
     again.disabled = fresh;
-    if (about) {
+    keep.disabled = !about || !losses.length;
+    if (!about) facts.textContent = `${dropped ? `${dropped.file ? "A saved model" : "A text"} from ${dropped.name} is taken.` : "Nothing is loaded."} What you give stays on this page.`;
+    else {
       const n = losses.length;
       const mean = n ? losses.slice(-20).reduce((a, b) => a + b, 0) / Math.min(20, n) : null;
-      facts.textContent = `${about.size.toLocaleString("en")} parameters, ${about.vocabulary} characters, a text of ${about.characters.toLocaleString("en")}, a tenth of it held out. Step ${n} of ${MOST}${spent ? `, ${((1000 * n) / spent).toFixed(0)} a second` : ""}${mean === null || !Number.isFinite(mean) ? "" : `: ${mean.toFixed(2)} nats = ${(mean / Math.LN2).toFixed(2)} bits a character`}.`;
+      facts.textContent = `${about.size.toLocaleString("en")} parameters, ${about.vocabulary} characters, a text of ${about.characters.toLocaleString("en")}, a tenth of it held out${about.leftOut ? `, ${about.leftOut.toLocaleString("en")} left out that the model does not know` : ""}. Step ${n} of ${MOST}${spent ? `, ${((1000 * n) / spent).toFixed(0)} a second` : ""}${mean === null || !Number.isFinite(mean) ? "" : `: ${mean.toFixed(2)} nats = ${(mean / Math.LN2).toFixed(2)} bits a character`}.`;
     }
     const top = about ? Math.max(Math.log(about.vocabulary) + 0.6, 1) : 4.2;
     loss.replaceChildren(plot(HIGH, losses, [0, top], (y) => y, [0, 1, 2, 3, 4, 5].filter((y) => y < top), about

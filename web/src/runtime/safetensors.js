@@ -8,11 +8,14 @@ const SIZE = { F32: 4, I8: 1 };
 
 /**
  * @param {ArrayBuffer} buffer
- * @returns {{tensors: Map<string, Tensor>, config: Record<string, any>}}
+ * @returns {{tensors: Map<string, Tensor>, config: Record<string, any>, extra: Record<string, any>}}
  */
 export function readSafetensors(buffer) {
   const header = readHeader(buffer);
-  const about = JSON.parse(header.__metadata__?.llmcourse ?? "null");
+  let about = null;
+  try {
+    about = JSON.parse(header.__metadata__?.llmcourse ?? "null");
+  } catch {} // told below
   if (!about?.config) throw new Error("the file holds no model of this course");
   const start = 8 + Number(new DataView(buffer).getBigUint64(0, true));
   /** @type {Map<string, Tensor>} */
@@ -29,7 +32,7 @@ export function readSafetensors(buffer) {
           : raw,
     });
   }
-  return { tensors, config: about.config };
+  return { tensors, config: about.config, extra: about.extra ?? {} };
 }
 
 /**
@@ -42,7 +45,9 @@ function readHeader(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
   if (length > buffer.byteLength - 8) throw damaged;
   try {
-    return JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+    if (header && typeof header === "object") return header;
+    throw damaged;
   } catch {
     throw damaged;
   }
@@ -56,7 +61,7 @@ function readHeader(buffer) {
  */
 function numbers(buffer, start, name, entry) {
   const [from, to] = entry?.data_offsets ?? [0, -1];
-  const count = entry?.shape.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
+  const count = entry?.shape?.reduce((/** @type {number} */ a, /** @type {number} */ b) => a * b, 1);
   if (to - from !== count * SIZE[entry?.dtype] || start + to > buffer.byteLength)
     throw new Error(`the weights are damaged: ${name} is cut short`);
   // A copy, since a float may lie at an address that is no multiple of four.

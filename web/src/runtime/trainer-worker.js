@@ -1,3 +1,4 @@
+import { fromFile, toFile } from "./trained.js";
 import { Trainer } from "./trainer.js";
 
 /** @type {Trainer | null} */
@@ -42,8 +43,14 @@ addEventListener("message", ({ data }) => {
   try {
     Object.assign(settings, data.settings);
     if (data.text !== undefined) {
-      trainer = new Trainer(data.text, { seed: data.seed });
-      postMessage({ size: trainer.size, vocabulary: trainer.vocabulary.length, unigram: trainer.unigram, characters: trainer.ids.length });
+      const from = data.file ? fromFile(data.file) : undefined;
+      trainer = new Trainer(data.text, { seed: data.seed, from });
+      postMessage({ size: trainer.size, vocabulary: trainer.vocabulary.length, unigram: trainer.unigram, characters: trainer.ids.length, leftOut: trainer.leftOut });
+    }
+    if (data.wanted && trainer) {
+      const file = toFile({ shape: trainer.shape, characters: trainer.vocabulary, weights: trainer.weights });
+      // @ts-ignore: a Worker's postMessage takes what is handed over
+      postMessage({ file, step: trainer.step }, [file]);
     }
     if (data.running !== undefined) {
       const was = running;

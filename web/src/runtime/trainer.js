@@ -2,6 +2,7 @@
 // positions and ReLU² (Vaswani et al. 2017 and after), its gradients by hand, AdamW and clipping.
 
 import { draw, ranked, softmax, uniform } from "./sampling.js";
+import { shapes } from "./trained.js";
 
 /** @typedef {{width: number, heads: number, layers: number, context: number, batch: number}} Shape */
 /** @typedef {{lr: number, clip: number, warmup: number}} Settings `clip` 0: none */
@@ -91,19 +92,24 @@ function normBack(dOut, x, gain, dx, dGain, n) {
 }
 
 export class Trainer {
-  /** @param {string} text @param {{seed: number, shape?: Shape}} given */
-  constructor(text, { seed, shape = SHAPE }) {
-    const signs = [...text];
+  /** With `from`, training goes on from its weights; characters that it does not know are left out.
+   * @param {string} text
+   * @param {{seed: number, shape?: Shape, from?: import("./trained.js").Trained}} given */
+  constructor(text, { seed, shape = SHAPE, from }) {
+    const known = from && new Set(from.characters);
+    const signs = known ? [...text].filter((c) => known.has(c)) : [...text];
+    this.leftOut = [...text].length - signs.length;
+    if (from) shape = { ...from.shape, batch: shape.batch };
     /** @type {Map<string, number>} */
     const counts = new Map();
     for (const c of signs) counts.set(c, (counts.get(c) ?? 0) + 1);
     const often = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([c]) => c);
-    this.vocabulary = often.length > MOST ? [...often.slice(0, MOST - 1), "\uFFFD"] : often;
+    this.vocabulary = from ? from.characters : often.length > MOST ? [...often.slice(0, MOST - 1), "\uFFFD"] : often;
     const idOf = new Map(this.vocabulary.map((c, i) => [c, i]));
     this.ids = signs.map((c) => idOf.get(c) ?? this.vocabulary.length - 1);
     const { context: T, batch: B, width: D, layers: L } = shape;
     if (this.ids.length < 20 * T)
-      throw new Error(`a text of ${20 * T} characters at least is wanted, this has ${this.ids.length}`);
+      throw new Error(`a text of ${20 * T} characters at least is wanted, this has ${this.ids.length}${from ? " that the model knows" : ""}`);
     this.cut = Math.floor(this.ids.length * 0.9); // what comes after is held out
     this.shape = shape;
     this.seed = seed;
@@ -116,21 +122,13 @@ export class Trainer {
     };
     /** The weights, by the package's names. @type {Map<string, Float32Array>} */
     this.weights = new Map();
-    const add = (/** @type {string} */ name, /** @type {number} */ size, /** @type {number} */ std) =>
-      this.weights.set(name, Float32Array.from({ length: size }, () => (std ? std * normal() : 1)));
-    add("embed.weight", V * D, 0.1);
-    add("positions.weight", T * D, 0.1);
     const out = 0.1 / Math.sqrt(2 * L);
-    for (let l = 0; l < L; l++) {
-      const at = `blocks.${l}`;
-      add(`${at}.norm1.weight`, D, 0);
-      add(`${at}.attention.qkv.weight`, 3 * D * D, 0.15);
-      add(`${at}.attention.o.weight`, D * D, out);
-      add(`${at}.norm2.weight`, D, 0);
-      add(`${at}.mlp.up.weight`, 4 * D * D, 0.15);
-      add(`${at}.mlp.down.weight`, 4 * D * D, out);
+    for (const [name, like] of shapes(shape, V)) {
+      const std = /norm/.test(name) ? 0 : /qkv|up/.test(name) ? 0.15 : /\.(o|down)\./.test(name) ? out : 0.1;
+      const size = like.reduce((a, b) => a * b, 1);
+      const w = from?.weights.get(name)?.slice() ?? Float32Array.from({ length: size }, () => (std ? std * normal() : 1));
+      this.weights.set(name, w);
     }
-    add("norm.weight", D, 0);
     const like = () => new Map([...this.weights].map(([k, w]) => [k, new Float32Array(w.length)]));
     this.grads = like();
     this.first = like(); // Adam's means of gradients and of their squares
