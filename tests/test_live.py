@@ -27,7 +27,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from llmcourse import checkpoint, models, plots, tales, widgets
 from llmcourse.autograd import Value, topological
 from llmcourse.filters import Sampling
-from llmcourse.gpt import GPT, GPTConfig
+from llmcourse.gpt import GPT, GPTConfig, KVCache
 from llmcourse.tokenizers import BPE, GPT2_PATTERN
 from llmcourse.widgets import assets, reference, stills
 
@@ -725,6 +725,75 @@ def test_a_head_is_silenced_by_keyboard(browser, address):
         assert not visit.complaints
 
 
+# The cache and what tokens cost, equal to the package's.
+
+FORMS = [(3, 192, 4, 4, 512, 1209), (2, 64, 8, 2, 176, 1000), (80, 8192, 64, 8, 28672, 128256)]
+
+
+@browsing
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_costs_equal_the_packages(bench, form):
+    names = ("layers", "width", "heads", "groups", "hidden", "vocabulary")
+    told = dict(zip(names, form, strict=True))
+    renamed = {"groups": "kv_heads", "vocabulary": "vocab_size"}
+    config = GPTConfig(**{renamed.get(k, k): v for k, v in told.items()}, context=8192)
+    for T in (1, 7, 60):
+        ours = bench.evaluate("([form, T]) => live.cost(form, T)", [told, T])
+        each = [config.flops_per_token(t) // 2 for t in range(1, T + 1)]  # two to a multiply-add
+        spared = config.width * config.vocab_size  # one row alone is unembedded
+        anew = [sum(each[:t]) - (t - 1) * spared for t in range(1, T + 1)]
+        assert ours["work"] == {
+            "next": each[-1], "anew": anew[-1], "all": sum(each), "allAnew": sum(anew)
+        }  # fmt: skip
+        assert ours["rows"] == {"next": 1, "anew": T, "all": T, "allAnew": T * (T + 1) // 2}
+        if form[0] < 10:
+            cache = KVCache(config, length=T)
+            assert ours["held"] * T == cache.keys.numel() + cache.values.numel()
+            model = GPT(config)
+            assert ours["weights"] == sum(p.numel() for p in model.parameters() if p.ndim == 2)
+    widths = (64, 100, 192, 320, 768, 4096)
+    theirs = [GPTConfig(vocab_size=9, context=9, width=w, heads=1).hidden for w in widths]
+    assert bench.evaluate("widths => widths.map(w => live.gated(w))", widths) == theirs
+
+
+@browsing
+@torch.no_grad()
+def test_work_with_and_without_a_cache_is_counted(bench, shipped):
+    model, tokenizer = shipped
+    ids = [tokenizer.special_tokens["<|en|>"], *tokenizer.encode("Once a baker named")]
+    each = [model.flops_per_token(t) // 2 for t in range(1, 20)]
+    spared = model.config.width * model.config.vocab_size
+    bench.evaluate("engine.forget()")
+    for step in range(6):
+        asked = [{"ids": ids, "cached": True}, {"ids": ids, "cached": False}]
+        cached, anew = bench.evaluate("asked => asked.map(a => engine.greedy(a))", asked)
+        n = len(ids)
+        new = n if step == 0 else 1
+        assert (cached["read"], anew["read"]) == (new, n)
+        assert cached["work"] == sum(each[n - new : n]) - (new - 1) * spared
+        assert anew["work"] == sum(each[:n]) - (n - 1) * spared
+        assert cached["id"] == anew["id"] == int(model(torch.tensor([ids]))[0][0, -1].argmax())
+        ids.append(cached["id"])
+
+
+@browsing
+def test_costs_are_shown_and_set_by_keyboard(browser, address):
+    with Visit(browser, address + PAGE).live() as visit:
+        figure, press = visit.figure("cache"), visit.page.keyboard.press
+        visit.button("cache", "Ten tokens").focus()
+        press("Enter")
+        figure.get_by_text("Both ways").wait_for()
+        figure.get_by_role("row", name="positions read 14 95").wait_for()
+        figure.get_by_role("slider", name="Heads", exact=True).focus()
+        press("Home")
+        keys = figure.get_by_role("slider", name="Heads with keys")
+        assert keys.get_attribute("aria-valuetext") == "1", "no more groups than heads"
+        visit.button("cache", "70 billion, grouped").focus()
+        press("Enter")
+        figure.get_by_text("2 × 80 × 8 × 128 numbers a position").wait_for()
+        assert not visit.complaints
+
+
 # Training in the page, equal to the package's.
 
 
@@ -995,7 +1064,9 @@ def test_each_figure_works_by_keyboard(browser, address):
 def test_what_is_typed_stays_text(browser, address):
     with Visit(browser, address + PAGE).live() as visit:
         for name in FIGURES:
-            visit.figure(name).locator("textarea, input[type=text]").first.fill(HOSTILE)
+            field = visit.figure(name).locator("textarea, input[type=text]")
+            if name not in ("cache", "time"):  # in these nothing is typed
+                field.first.fill(HOSTILE)
         visit.button("playground", "Next token").click()
         visit.figure("playground").locator(".piece.model").wait_for()
         visit.figure("playground").get_by_text("no tale").wait_for()
@@ -1042,6 +1113,8 @@ def test_figures_are_accessible_and_keep_to_their_width(browser, address, width,
         visit.button("train", "Train").click()
         visit.figure("train").get_by_text("step 0,").wait_for()
         visit.button("train", "Pause").click()
+        visit.button("cache", "Next token").click()
+        visit.figure("cache").get_by_text("wrote the same token").wait_for()
         visit.lens()
         visit.page.evaluate(axe.AXE_SCRIPT)
         found = visit.page.evaluate(

@@ -129,6 +129,18 @@ def _backprop() -> str:
     return _table(("L = (tanh(w*x + b) − y)^2", "value", "derivative of L by it"), rows)
 
 
+def _cache() -> str:
+    config = models.load("tales")[0].config
+    rows = []
+    for length in (1, 16, 64, 128):
+        seen = [config.flops_per_token(t) // 2 for t in range(1, length + 1)]
+        spared = (length - 1) * config.width * config.vocab_size  # only one row is unembedded
+        held = 2 * config.layers * config.kv_heads * config.head_width * 4 * length
+        rows.append((str(length), f"{seen[-1]:,}", f"{sum(seen) - spared:,}", f"{held:,}"))
+    head = ("token number", "multiply-adds with a cache", "without", "cache, bytes")
+    return _table(head, rows)
+
+
 def _train() -> str:
     rows = [
         ("model", "a GPT of 2 layers, 4 heads, width 32: some 27 thousand parameters"),
@@ -143,6 +155,7 @@ _STILLS: dict[str, Callable[[], str]] = {
     "attention": _attention,
     "backprop": _backprop,
     "bpe": _bpe,
+    "cache": _cache,
     "playground": _playground,
     "tokens": _tokens,
     "train": _train,

@@ -7,7 +7,7 @@ import source from "worker:./worker.js";
  * @typedef {{get(key: string): any, on(event: string, heard: Function): void,
  *   off(event: string, heard: Function): void, send(content: any): void}} Host */
 /** @typedef {import("./engine.js").Engine} Engine */
-/** @typedef {{[M in "step" | "tokenize" | "read" | "generate" | "allLogits" | "greedy" |
+/** @typedef {{[M in "step" | "forget" | "mark" | "tokenize" | "read" | "generate" | "allLogits" | "greedy" |
  *   "experiment" | "trueNext"]: (asked: Parameters<Engine[M]>[0]) => Promise<ReturnType<Engine[M]>>}} Runtime */
 
 const KEY = Symbol.for("llmcourse.runtime");

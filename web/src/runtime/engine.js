@@ -192,6 +192,11 @@ export class Engine {
     return ids.map((id) => Array.from(this.model.push(id)));
   }
 
+  /** Empty the cache. @param {{}} _asked */
+  forget(_asked) {
+    this.held = [];
+  }
+
   /**
    * One greedy token with the cache, or reading everything anew; and what it took.
    * @param {{ids: number[], cached: boolean}} asked ids with the language's mark
