@@ -28,11 +28,12 @@ SITE      := _config.yml $(shell find _static assets -type f)
 TESTS     := $(shell find tests -type f -name '*.py') $(wildcard tests/data/*)
 CHAPTERS  := $(sort $(NOTEBOOKS))
 
-.PHONY: help book test lab serve format bench page web clean
+.PHONY: help book epub test lab serve format bench page web clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book     execute every notebook and build the book"
+	@echo "make epub     the book as one file for an e-reader, from the same run"
 	@echo "make serve    show the built book at http://localhost:$(PORT)"
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make test     all tests: package, notebooks, exercises, built book"
@@ -46,6 +47,13 @@ book: $(STAMP)/book
 	@echo
 	@echo "The book is at _build/html/index.html"
 	@echo "Open that file, or run 'make serve' (or '$(BIN)/llmcourse serve') and visit the address it prints."
+
+# Nothing runs again: the epub is written from what the book's build has executed.
+epub: $(STAMP)/book
+	@$(BIN)/jupyter-book build -W --keep-going . --builder custom --custom-builder epub || { \
+	  echo "The epub was not built without warnings; each is above."; exit 1; }
+	@$(BIN)/pytest tests/test_epub.py
+	@echo "The epub is _build/epub/large-language-models-measured.epub"
 
 test: $(STAMP)/test-package $(STAMP)/test-notebooks $(STAMP)/test-book
 	@echo "All tests pass."

@@ -25,7 +25,8 @@ ROWS = (
     ("summarization",),
     ("exercises", "book"),
     ("widgets",),
-    ("sphinxext", "cli"),
+    ("booksite", "cli", "sphinxext"),
+    ("epub",),
     ("__main__",),
 )
 ROW = {name: i for i, names in enumerate(ROWS) for name in names}

@@ -106,7 +106,7 @@ def write_scripts(folder: Path) -> None:
 
 
 def add_scripts(app: Sphinx) -> None:
-    if app.builder.format == "html":
+    if app.builder.format == "html" and app.builder.name != "epub":  # an epub runs no scripts
         home = Path(app.doctreedir) / "llmcourse-live"
         write_scripts(home / FOLDER)
         app.config.html_static_path.append(str(home))
