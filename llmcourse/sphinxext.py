@@ -53,6 +53,8 @@ WORDS = {
         "score": "{right} of {answered} answered were right at first choice; {left} to go.",
         "done": "{right} of {answered} right at first choice.",
         "again": "Start again",
+        "save": "Save all results",
+        "saved": "Saved; “llmcourse progress --quiz FILE” counts what the file tells.",
         "missed": "If you missed it, read",
         "start": "Read first:",
         "none": "Nothing missed: go on to the next chapter.",
@@ -71,6 +73,8 @@ WORDS = {
         "score": "已答 {answered} 题，首选正确 {right} 题，还有 {left} 题。",
         "done": "{answered} 题中首选正确 {right} 题。",
         "again": "重新开始",
+        "save": "保存全部结果",
+        "saved": "已保存；用“llmcourse progress --quiz 文件”计入进度。",
         "missed": "答错请读",
         "start": "请先读：",
         "none": "全部答对：可直接进入下一章。",
@@ -282,20 +286,16 @@ def _phrase(writer: Any, box: nodes.Element) -> bool:
     return True
 
 
-def _attribute(writer: Any, text: str) -> str:
-    return writer.attval(text)
-
-
 def visit_quiz(writer: Any, node: quiz) -> None:
     said = words(writer.builder.config)
     labels = " ".join(
-        f'data-{key}="{_attribute(writer, said[key])}"'
+        f'data-{key}="{writer.attval(said[key])}"'
         for key in (
-            *("right", "wrong", "check", "choose", "yours", "score", "done", "again"),
+            *"right wrong check choose yours score done again save saved".split(),
             *(("start", "none") if node.next_node(quiz_read) else ()),
         )
     )
-    key = _attribute(writer, node["key"])
+    key = writer.attval(node["key"])
     writer.body.append(f'<div class="quiz" data-quiz="{key}" {labels}>\n')
 
 

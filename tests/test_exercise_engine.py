@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from llmcourse import exercises
+from llmcourse import cli, exercises
 from llmcourse.exercises import core, engine, mutants, registry, show, store
 from llmcourse.exercises.core import Exercise, Failure, Wrong, close, expect, raises
 
@@ -522,3 +522,60 @@ def test_a_weak_check_is_found_out_and_a_strong_one_is_not():
 
     assert mutants.survivors(_gap(weak))
     assert mutants.survivors(_gap(strong)) == []
+
+
+# Quizzes
+
+
+QUIZ = {"right": 3, "answered": 4, "questions": 5, "when": "2026-01-02T10:00:00.000Z"}
+
+
+def saved(file, quizzes, **changed):
+    head = {"format": "llmcourse-quizzes", "version": 1, "quizzes": quizzes}
+    file.write_text(json.dumps(head | changed), "utf-8")
+    return file
+
+
+def test_quiz_results_are_merged_and_the_later_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMCOURSE_PROGRESS", str(tmp_path / "progress.json"))
+    store.update("a.b", lambda entry: {"attempts": 1})
+    later = QUIZ | {"right": 4, "when": "2026-01-02T12:00:00+01:00"}
+    assert store.merge_quizzes(saved(tmp_path / "q.json", {"a/b:b": QUIZ, "c:d": QUIZ})) == 2
+    assert store.merge_quizzes(saved(tmp_path / "q.json", {"a/b:b": later, "c:d": QUIZ})) == 1
+    assert store.merge_quizzes(saved(tmp_path / "q.json", {"a/b:b": QUIZ | {"right": 0}})) == 0
+    assert store.read_quizzes() == {"a/b:b": later, "c:d": QUIZ}
+    store.update("a.c", lambda entry: {"attempts": 2})  # an exercise keeps them, and is kept
+    assert store.read_quizzes()["c:d"] == QUIZ
+    assert store.read()[0] == {"a.b": {"attempts": 1}, "a.c": {"attempts": 2}}
+
+
+@pytest.mark.parametrize(
+    ("quizzes", "changed", "said"),
+    [
+        ({"a:b": QUIZ}, {"format": "other"}, "its format is not"),
+        ({"a:b": QUIZ}, {"version": 2}, "its version is 2"),
+        ([QUIZ], {}, "its version is 1"),
+        ({"<b>": QUIZ}, {}, "a quiz is named PAGE:NAME, got '<b>'"),
+        ({"a:b": [1]}, {}, "must be whole numbers"),
+        ({"a:b": QUIZ | {"right": True}}, {}, "must be whole numbers"),
+        ({"a:b": QUIZ | {"right": 5}}, {}, "5 right of 4 answered of 5"),
+        ({"a:b": QUIZ | {"when": "yesterday"}}, {}, "must be a time with its zone"),
+        ({"a:b": QUIZ | {"when": "2026-01-02"}}, {}, "must be a time with its zone"),
+    ],
+)
+def test_a_file_that_holds_no_quiz_results_is_named(tmp_path, monkeypatch, quizzes, changed, said):
+    monkeypatch.setenv("LLMCOURSE_PROGRESS", str(tmp_path / "progress.json"))
+    file = saved(tmp_path / "q.json", quizzes, **changed)
+    with pytest.raises(ValueError, match=f"q.json holds no quiz results: .*{said}"):
+        store.merge_quizzes(file)
+    assert not (tmp_path / "progress.json").exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b" " * 1_100_000])
+def test_a_file_that_is_no_json_is_named(tmp_path, monkeypatch, text, capsys):
+    monkeypatch.setenv("LLMCOURSE_PROGRESS", str(tmp_path / "progress.json"))
+    (tmp_path / "q.json").write_bytes(text)
+    assert cli.main(["progress", "--quiz", str(tmp_path / "q.json")]) == 1
+    assert "q.json holds no quiz results" in capsys.readouterr().err
+    assert cli.main(["progress", "--quiz", str(tmp_path / "none.json")]) == 1
+    assert "there is no file" in capsys.readouterr().err

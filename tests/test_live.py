@@ -65,10 +65,11 @@ def test_the_built_modules_are_those_of_the_sources(tmp_path):
         pytest.skip("esbuild is not installed: 'make web' installs it, by npm, into web/")
     subprocess.run([node, WEB / "build.mjs", tmp_path], check=True)
     built = {p.name for p in tmp_path.iterdir()}
-    shipped = {p.name for p in assets.STATIC.iterdir()} - {"live.css"}
-    assert built == shipped, "run 'make web'"
+    shipped = {p.name: p for p in assets.STATIC.iterdir() if p.name != "live.css"}
+    shipped["llmcourse-quiz.js"] = ROOT / "llmcourse" / "static" / "llmcourse-quiz.js"
+    assert built == shipped.keys(), "run 'make web'"
     for name in sorted(built):
-        same = (tmp_path / name).read_bytes() == (assets.STATIC / name).read_bytes()
+        same = (tmp_path / name).read_bytes() == shipped[name].read_bytes()
         assert same, f"{name} is not what its sources give: run 'make web'"
 
 
@@ -966,6 +967,61 @@ def test_a_model_is_saved_and_dropped_in_again(browser, address, tmp_path):
         assert not visit.complaints
 
 
+# The time machine shows what its recipe measured.
+
+
+@pytest.fixture(scope="module")
+def film():
+    return json.loads(assets.asset("timemachine.json")[0])
+
+
+def test_the_film_keeps_its_laws(film):
+    assert len(assets.asset("timemachine.json")[0]) <= 400_000
+    assert len(film["moments"]) == 12 and film["moments"][-1]["step"] == film["settings"]["steps"]
+    assert film["entropy"] == tales.entropy()
+    assert film["truth"] == tales.next_distribution(tales.tokenize(film["text"], "en"))
+    size, exact = len(film["pieces"]), tales.entropy_by_kind()
+    assert all(film["kinds"][kind] == round(exact[kind], 2) for kind in film["kinds"])
+    for moment in film["moments"]:
+        # What the kinds cost adds up to what a story costs.
+        assert sum(moment["excess"].values()) == pytest.approx(moment["bits"], abs=0.06)
+        assert moment["interval"][0] <= moment["bits"] <= moment["interval"][1]
+        assert "\ufffd" not in "".join(moment["samples"])
+        for packed in moment["attention"]:
+            weights = list(base64.b64decode(packed))
+            assert len(weights) == size * (size + 1) // 2
+            for t in range(size):
+                row = weights[t * (t + 1) // 2 : (t + 1) * (t + 2) // 2]
+                assert abs(sum(row) - 255) <= (t + 1) / 2
+
+
+@browsing
+def test_the_time_machine_shows_each_moment_by_keyboard(browser, address, film):
+    whole = {"timemachine.json.js": "llmcourseLive.put('timemachine.json', {"}
+    with Visit(browser, address + PAGE, spoil=whole.get).live() as visit:
+        figure, press = visit.figure("time"), visit.page.keyboard.press
+        visit.button("time", "Open").focus()
+        press("Enter")
+        figure.get_by_text("It could not be loaded: timemachine.json did not load").wait_for()
+        visit.spoil = None
+        visit.complaints.clear()  # the script that was cut
+        press("Enter")
+        figure.locator("canvas").nth(7).wait_for()
+        for moment in film["moments"]:
+            shown = figure.locator(".all td").nth(1).inner_text()
+            assert float(shown) == pytest.approx(
+                moment["bits"], abs=0.5 if "." not in shown else 0.06
+            )
+            slider = figure.get_by_role("slider", name="Training steps")
+            assert slider.get_attribute("aria-valuetext") == f"{moment['step']:,}"
+            assert figure.locator(".samples").inner_text().startswith(moment["samples"][0][:20])
+            press("ArrowRight")
+        figure.locator(".cell[tabindex='0']").focus()
+        press("Home")
+        figure.get_by_text("What head 0.0 looks at").wait_for()
+        assert not visit.complaints
+
+
 # The figures on a page.
 
 
@@ -1115,6 +1171,8 @@ def test_figures_are_accessible_and_keep_to_their_width(browser, address, width,
         visit.button("train", "Pause").click()
         visit.button("cache", "Next token").click()
         visit.figure("cache").get_by_text("wrote the same token").wait_for()
+        visit.button("time", "Open").click()
+        visit.figure("time").locator("canvas").nth(7).wait_for()
         visit.lens()
         visit.page.evaluate(axe.AXE_SCRIPT)
         found = visit.page.evaluate(
@@ -1143,6 +1201,8 @@ def test_nothing_moves_when_figures_come_and_work(browser, address, width):
         before = visit.page.evaluate(tops)
         visit.lens()
         visit.button("bpe", "Next merge").click()
+        visit.button("time", "Open").click()
+        visit.figure("time").locator("canvas").nth(7).wait_for()
         visit.button("playground", "Next token").click()
         visit.figure("playground").locator(".piece.model").wait_for()
         after = visit.page.evaluate(tops)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("sphinx", reason="the book's tools are not installed")
-from llmcourse import book, sphinxext
+from llmcourse import book, cli, sphinxext
 from llmcourse.evaluate import Interval
 from llmcourse.sphinxext import parse_quiz
 
@@ -435,3 +435,25 @@ def test_record_takes_tensors_and_wants_a_name(capsys):
 
 def test_words_of_each_language_are_complete():
     assert len({tuple(sorted(words)) for words in sphinxext.WORDS.values()}) == 1
+
+
+def test_results_are_saved_and_progress_takes_them(page, tmp_path, monkeypatch, capsys):
+    for number, place in ((1, 1), (2, 1), (3, 0)):
+        question(page, number).get_by_role("radio").nth(place).check()
+        question(page, number).get_by_role("button", name="Check").click()
+    with page.expect_download() as asked:
+        page.get_by_role("button", name="Save all results").click()
+    assert "llmcourse progress --quiz FILE" in page.locator(".quiz-score").inner_text()
+    file = tmp_path / asked.value.suggested_filename
+    asked.value.save_as(file)
+    saved = json.loads(file.read_text())
+    (name, result), *none = saved["quizzes"].items()
+    assert (name, none) == ("index:demo", [])
+    assert (result["right"], result["answered"], result["questions"]) == (2, 3, 5)
+    monkeypatch.setenv("LLMCOURSE_PROGRESS", str(tmp_path / "progress.json"))
+    assert cli.main(["progress", "--quiz", str(file), "--all"]) == 0
+    out = capsys.readouterr().out
+    assert "1 result of quizzes taken" in out and "2 of 3 right at first choice, in 1" in out
+    assert "○ quiz index:demo" in out
+    page.get_by_role("button", name="Start again").click()
+    assert page.evaluate("Object.keys(localStorage).filter(k => k.includes('score'))") == []

@@ -52,3 +52,10 @@ await build({
   format: "iife",
   outdir: out,
 });
+// Every page of the book loads this one; it lies beside the book's style.
+await build({
+  ...common,
+  entryPoints: { "llmcourse-quiz": "src/quiz.js" },
+  format: "iife",
+  outdir: process.argv[2] ? out : path.join(out, "../../static"),
+});

@@ -88,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         command(name, "graded", help).add_argument("id", help="of the exercise")
     progress = command("progress", "graded", "show which exercises have been passed")
     progress.add_argument("--all", action="store_true", help="list each exercise")
+    progress.add_argument(
+        "--quiz", metavar="FILE", help="first take the quiz results that a page of the book saved"
+    )
 
     build = command("build", "site", "execute the notebooks and build the book")
     build.add_argument("--fresh", action="store_true", help="forget earlier executions")

@@ -65,8 +65,18 @@ def solution(options: argparse.Namespace) -> None:
 
 
 def progress(options: argparse.Namespace) -> None:
-    """Print the table, or every exercise."""
+    """Print the table, or every exercise; the results of quizzes, first taken from a file."""
+    if options.quiz:
+        file = Path(options.quiz)
+        if not file.is_file():
+            raise UserError(f"there is no file {file}")
+        taken = store.merge_quizzes(file)
+        print(f"{file}: {taken} {'result' if taken == 1 else 'results'} of quizzes taken\n")
     print(exercises.progress())
+    quizzes = store.read_quizzes()
+    if quizzes:
+        right, answered = (sum(q[key] for q in quizzes.values()) for key in ("right", "answered"))
+        print(f"quizzes: {right} of {answered} right at first choice, in {len(quizzes)}")
     if options.all:
         entries, _ = store.read()
         for chapter in registry.chapters():
@@ -75,3 +85,6 @@ def progress(options: argparse.Namespace) -> None:
                 entry = entries.get(exercise.id, {})
                 mark = "✓" if "passed" in entry else "✗" if entry.get("attempts") else "○"
                 print(f"  {mark} {exercise.id:<28} {exercise.title}")
+        for name, q in sorted(quizzes.items()):
+            done = "✓" if q["answered"] == q["questions"] else "○"
+            print(f"{done} quiz {name:<40} {q['right']} of {q['answered']} answered")

@@ -19,7 +19,7 @@ from llmcourse.tokenizers import words
 __all__ = ["NAMES", "STATIC", "asset", "figures", "module"]
 
 STATIC = Path(__file__).parent / "static"
-NAMES = ("model.safetensors", "tales.json", "bpe.json", "stories.txt")
+NAMES = ("model.safetensors", "tales.json", "bpe.json", "stories.txt", "timemachine.json")
 STORIES = 150  # tales, for what is trained in the page
 
 
@@ -50,6 +50,8 @@ def asset(name: str) -> tuple[bytes, int]:
         raise ValueError(f"a live figure's file is one of {NAMES}, got {name!r}")
     if name == "model.safetensors":
         data = (models.path("tales") / name).read_bytes()
+    elif name == "timemachine.json":  # by `python -m benchmarks.timemachine`
+        data = (STATIC.parents[1] / "results" / name).read_bytes()
     elif name == "stories.txt":
         told = tales.generate(seed=0, n=STORIES, language="en", split="train")
         data = "\n".join(story.text for story in told).encode()

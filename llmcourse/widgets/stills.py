@@ -1,6 +1,7 @@
 """What stands where a live figure cannot run: one state of it, computed when the page is built."""
 
 import html
+import json
 from collections.abc import Callable
 from functools import cache
 
@@ -9,7 +10,7 @@ import torch
 from llmcourse import models, plots, tales
 from llmcourse.autograd import Value, topological
 from llmcourse.tokenizers import BPE, GPT2_PATTERN, ByteTokenizer, Tokenizer
-from llmcourse.widgets.assets import STORIES, figures
+from llmcourse.widgets.assets import STORIES, asset, figures
 
 __all__ = ["still"]
 
@@ -22,6 +23,7 @@ RECALL = (
 OTHER = RECALL.replace("Nina", "*").replace("Greta", "Nina").replace("*", "Greta")
 LEARN = "low lower lowest, new newer newest, wide wider widest"
 MERGES = 8
+TOLD = ("form", "agreement", "thing", "recall", "track")  # kinds of choice
 
 
 @cache
@@ -141,6 +143,15 @@ def _cache() -> str:
     return _table(head, rows)
 
 
+def _time() -> str:
+    film = json.loads(asset("timemachine.json")[0])
+    rows = [
+        (f"{m['step']:,}", f"{m['bits']:.1f}", *(f"{max(0, m['excess'][k]):.1f}" for k in TOLD))
+        for m in film["moments"]
+    ]
+    return _table(("steps", "bits above the truth", *TOLD), rows)
+
+
 def _train() -> str:
     rows = [
         ("model", "a GPT of 2 layers, 4 heads, width 32: some 27 thousand parameters"),
@@ -157,6 +168,7 @@ _STILLS: dict[str, Callable[[], str]] = {
     "bpe": _bpe,
     "cache": _cache,
     "playground": _playground,
+    "time": _time,
     "tokens": _tokens,
     "train": _train,
 }
