@@ -7,7 +7,6 @@ import stat
 import subprocess
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
 
@@ -15,7 +14,6 @@ pytest.importorskip("sphinx")
 from llmcourse import booksite
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [p for p in (ROOT / "chapters").rglob("*.*") if p.suffix in (".md", ".ipynb")]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
 
 
@@ -24,21 +22,6 @@ def test_a_recorded_number_is_named_by_chapter_and_name():
     for bad in ("sc-gpt3", "../math/scaling:", "a b:c", ""):
         with pytest.raises(ValueError, match="chapter:name"):
             booksite.split(bad)
-
-
-def test_every_number_quoted_from_another_chapter_is_recorded_there():
-    missing = []
-    for page in PAGES:
-        if ".ipynb_checkpoints" in page.parts:
-            continue
-        for text in re.findall(r"\{recorded\}`([^`]+)`", page.read_text("utf-8")):
-            chapter, name = booksite.split(text)
-            path = (page.parent / f"{chapter}.ipynb").resolve()
-            cells = nbformat.read(path, as_version=4).cells
-            code = "\n".join(c.source for c in cells if c.cell_type == "code")
-            if not re.search(rf"""record\(\s*f?["']{re.escape(name)}["']""", code):
-                missing.append(f"{page.name}: {text}")
-    assert not missing, missing
 
 
 def options(url):

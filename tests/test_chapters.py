@@ -18,7 +18,7 @@ FLOOR = {"words": 1200, "code cells": 12, "figures": 2, "exercises": 3, "citatio
 PROJECT = {"words": 500, "code cells": 6, "figures": 1, "exercises": 1, "citations": 1}
 # A page to look things up in has a figure and its sources, and asks nothing.
 REFERENCE = {"words": 500, "code cells": 4, "figures": 1, "exercises": 0, "citations": 1}
-FLOORS = {"project": PROJECT, "speed": REFERENCE}
+FLOORS = {"project": PROJECT, "speed": REFERENCE, "errata": REFERENCE}
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
 LISTED = {TOC["root"]} | {
     c["file"] for part in TOC.get("parts", [TOC]) for c in part.get("chapters", [])

@@ -1,0 +1,98 @@
+"""Laws of the pages to look things up in: links that lead somewhere, terms, sources."""
+
+import re
+from pathlib import Path
+
+import pytest
+from test_chapters import LISTED, glued, source
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = ROOT / "chapters"
+APPENDIX = CHAPTERS / "appendix"
+PAGES = sorted(
+    p
+    for p in CHAPTERS.rglob("*.*")
+    if p.suffix in (".md", ".ipynb") and ".ipynb_checkpoints" not in p.parts
+)
+
+
+def text(path: Path) -> str:
+    return source(path, "markdown") if path.suffix == ".ipynb" else path.read_text("utf-8")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT).with_suffix(""))
+
+
+def anchors(path: Path) -> set[str]:
+    """What headings are called in links, as the book's parser does it."""
+    unfenced = re.sub(r"^(`{3,}).*?^\1\s*$", "", text(path), flags=re.M | re.S)
+    titles = re.findall(r"^#{1,3} (.+)$", unfenced, re.M)
+    return {re.sub(r"[^\w\- ]", "", t.lower()).replace(" ", "-") for t in titles}
+
+
+pages = pytest.mark.parametrize("page", PAGES, ids=name)
+
+
+@pages
+def test_links_between_chapters_lead_to_a_section(page):
+    bad = []
+    for link in re.findall(r"\]\(((?!https?:|mailto:)[^)\s]+)\)", text(page)):
+        path, _, anchor = link.partition("#")
+        if not path.endswith((".md", ".ipynb")) and path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists():
+            bad.append(f"{link}: no such file")
+        elif anchor and anchor not in anchors(target):
+            bad.append(f"{link}: no such section")
+    for link in re.findall(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`", text(page)):
+        target = (ROOT if link.startswith("/") else page.parent) / link.lstrip("/")
+        if str(target.resolve().relative_to(ROOT)) not in LISTED:
+            bad.append(f"{{doc}} {link}: not in the table of contents")
+    assert not bad, bad
+
+
+@pages
+def test_numbers_quoted_from_other_chapters_are_recorded_there(page):
+    bad = []
+    for chapter, key in re.findall(r"\{recorded\}`([^`:]+):([^`]+)`", text(page)):
+        target = (page.parent / f"{chapter}.ipynb").resolve()
+        names = glued(source(target, "code")) if target.exists() else []
+        # A name that a pattern matches wholly by what the run fills in proves nothing.
+        if not any(p.fullmatch(key) and p.pattern != ".+" for p in names):
+            bad.append(f"{chapter}:{key}")
+    assert not bad, bad
+
+
+def entries(page: str) -> list[str]:
+    path = APPENDIX / page
+    return re.findall(r"^### (.+)$", text(path), re.M)
+
+
+def test_every_erratum_is_labelled_and_shown():
+    found = re.split(r"^### ", text(APPENDIX / "errata.ipynb"), flags=re.M)[1:]
+    assert [int(e.split(".")[0]) for e in found] == list(range(1, 22))
+    for entry in found:
+        assert re.search(r"^> ", entry, re.M), f"no quotation: {entry[:40]}"
+        label = re.search(r"^\*\*(Wrong|Misleading|Incomplete|Outdated)\b", entry, re.M)
+        assert label, f"no label: {entry[:40]}"
+    drawn = re.search(r'found = "([^"]+)"', source(APPENDIX / "errata.ipynb", "code"))[1]
+    said = [re.search(r"^\*\*(\w)", entry, re.M)[1].lower() for entry in found]
+    assert sorted(kind[1] for kind in drawn.split()) == sorted(said), "figure and text differ"
+
+
+def test_questions_are_answered_with_a_link():
+    found = re.split(r"^### ", text(APPENDIX / "faq.md"), flags=re.M)[1:]
+    assert len(found) >= 19 and len(set(entries("faq.md"))) == len(found)
+    for entry in found:
+        title, _, answer = entry.partition("\n")
+        answer = answer.split("\n## ")[0]
+        assert "?" in title, title
+        linked = re.search(r"\]\([^)]*(?:ipynb|md)|\{doc\}|this book|closing table", answer, re.I)
+        assert linked, f"no way into the book: {title}"
+        assert len(answer.split()) <= 150, f"too long: {title}"
+        # Sizes, and what others report, may be typed; what our runs found may not.
+        bare = re.sub(r"\{recorded\}`[^`]*`|\$[^$]*\$|\]\([^)]*\)|`[^`]*`", "", title + answer)
+        typed = set(re.findall(r"\d+\.\d+", bare)) - {"10.8", "10.8259", "2.9", "3.0"}
+        assert not typed, f"{typed} typed: {title}"
