@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_chapters import LISTED, glued, source
+from test_chapters import LISTED, cited, glued, source
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
@@ -96,3 +96,87 @@ def test_questions_are_answered_with_a_link():
         bare = re.sub(r"\{recorded\}`[^`]*`|\$[^$]*\$|\]\([^)]*\)|`[^`]*`", "", title + answer)
         typed = set(re.findall(r"\d+\.\d+", bare)) - {"10.8", "10.8259", "2.9", "3.0"}
         assert not typed, f"{typed} typed: {title}"
+
+
+# The glossary -------------------------------------------------------------------------------------
+
+
+def glossary() -> list[tuple[str, str]]:
+    block = re.search(r"```\{glossary\}\n(.*?)\n```", text(APPENDIX / "glossary.md"), re.S)[1]
+    return [tuple(entry.split("\n", 1)) for entry in block.split("\n\n")]
+
+
+def test_the_glossary_is_large_sorted_and_without_doubles():
+    terms = [term for term, _ in glossary()]
+    assert len(terms) >= 150
+    assert len({t.lower() for t in terms}) == len(terms)
+    assert [t.lower() for t in terms] == sorted(t.lower() for t in terms)
+
+
+def test_each_term_has_a_chinese_name_a_definition_and_a_chapter():
+    for term, rest in glossary():
+        assert all(line.startswith("  ") for line in rest.split("\n")), term
+        chinese, _, meaning = rest.strip().partition(". ")
+        assert re.search(r"[\u4e00-\u9fff]", chinese), f"{term}: no Chinese name"
+        meaning, arrow, _ = meaning.partition(" → {doc}`")
+        assert 3 <= len(meaning.split()) <= 60, f"{term}: {meaning}"
+        assert arrow, f"{term}: add the chapter that treats it: → {{doc}}`Title <../part/chapter>`"
+
+
+def test_chapters_link_terms_that_are_there():
+    terms = {t.lower() for t, _ in glossary()}
+    linked = set()
+    for page in PAGES:
+        for role in re.findall(r"\{term\}`([^`]+)`", text(page)):
+            target = re.sub(r".*<(.+)>$", r"\1", role).lower()
+            assert target in terms, f"{name(page)}: no term {target!r}"
+            linked.add(target)
+    assert len(linked) >= 40
+
+
+# The bibliography ---------------------------------------------------------------------------------
+
+
+def bibliography() -> dict[str, dict[str, str]]:
+    raw = (ROOT / "references.bib").read_text("utf-8")
+    found = {}
+    for entry in re.split(r"^(?=@)", raw, flags=re.M):
+        if head := re.match(r"@\w+\{([^,\s]+)", entry):
+            pattern = r"\b(\w+)\s*=\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+            found[head[1]] = {k.lower(): v for k, v in re.findall(pattern, entry)}
+    return found
+
+
+def test_every_source_is_cited_and_every_citation_has_its_source():
+    keys, used = set(bibliography()), set()
+    for page in [*PAGES, ROOT / "intro.md"]:
+        used |= cited(text(page))
+    for page in ROOT.joinpath("llmcourse").rglob("*.py"):  # captions and answers
+        used |= cited(page.read_text("utf-8"))
+    assert not keys - used, f"never cited: {sorted(keys - used)}"
+    assert not used - keys, f"not in references.bib: {sorted(used - keys)}"
+
+
+def test_sources_are_whole_and_stand_once():
+    seen: dict[str, str] = {}
+    for key, entry in bibliography().items():
+        assert {"author", "title", "year"} <= set(entry), key
+        assert re.fullmatch(r"(1[89]|20)\d\d", entry["year"]), key
+        # An older source may have been cited with the year of the edition that is read.
+        assert entry["year"] in key or not re.search(r"\d{4}", key), f"{key} is of {entry['year']}"
+        plain = re.sub(r"[^a-z0-9]", "", entry["title"].lower())
+        for what in (entry.get("doi"), entry.get("eprint"), entry.get("url"), plain):
+            if what:
+                assert what.lower() not in seen, f"{key} and {seen[what.lower()]} are one source"
+                seen[what.lower()] = key
+        if doi := entry.get("doi"):
+            assert re.fullmatch(r"10\.\d{4,9}/\S+", doi), f"{key}: {doi}"
+        if eprint := entry.get("eprint"):
+            number = re.fullmatch(r"(\d\d)(\d\d)\.\d{4,5}|[a-z.-]+/\d{7}", eprint)
+            assert number, f"{key}: {eprint}"
+            if number[1]:
+                assert 1 <= int(number[2]) <= 12, f"{key}: {eprint}"
+                gap = int(entry["year"]) - 2000 - int(number[1])
+                assert -1 <= gap <= 3, f"{key}: of {entry['year']}, but {eprint}"
+        if url := entry.get("url"):
+            assert re.match(r"https?://\S+$", url), f"{key}: {url}"

@@ -5,6 +5,7 @@ there is a Chromium, screenshots are taken: wide and 390 pixels, light and dark.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,10 @@ def build(page: str) -> Path:
             shutil.copytree(ROOT / name, target, dirs_exist_ok=True)
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, target)
+    if (glossary := folder / f"{SHARED[1]}.md").exists() and SHARED[1] != page:
+        # Alone, its links to the chapters lead nowhere.
+        text = re.sub(r" → \{doc\}`[^`]*`", "", glossary.read_text("utf-8"))
+        glossary.write_text(text, encoding="utf-8")
     toc = f"format: jb-book\nroot: {page}\n"
     if pages:
         toc += "chapters:\n" + "".join(f"  - file: {p}\n" for p in pages)
