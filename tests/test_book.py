@@ -238,7 +238,7 @@ def test_a_page_opens_from_a_folder(browser, page):
 def test_search_finds_a_word_of_the_book(browser, address):
     visit = Visit(browser, f"{address}/search.html?q=entropy", 1280, "light")
     try:
-        visit.page.wait_for_selector("#search-results li", timeout=10_000)
+        visit.page.wait_for_selector("#search-results li", timeout=30_000)
         assert not visit.complaints
     finally:
         visit.page.close()

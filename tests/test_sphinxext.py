@@ -262,7 +262,7 @@ def address(built):
 @pytest.fixture
 def page(browser, address, request):
     context = browser.new_context(**getattr(request, "param", {}))
-    context.set_default_timeout(5000)
+    context.set_default_timeout(30_000)  # a busy machine takes its time
     context.route(
         "**/*", lambda r: r.continue_() if r.request.url.startswith(address) else r.abort()
     )
@@ -341,7 +341,7 @@ def test_without_script_the_explanations_unfold(page):
 
 def test_works_from_a_file(browser, built):
     context = browser.new_context(offline=True)
-    context.set_default_timeout(5000)
+    context.set_default_timeout(30_000)  # a busy machine takes its time
     tab = context.new_page()
     tab.goto((built / "index.html").as_uri(), wait_until="domcontentloaded")
     question(tab, 1).get_by_role("radio").nth(1).check()
@@ -352,7 +352,7 @@ def test_works_from_a_file(browser, built):
 
 def test_a_selftest_says_where_to_start(browser, selftest):
     context = browser.new_context(offline=True)
-    context.set_default_timeout(5000)
+    context.set_default_timeout(30_000)  # a busy machine takes its time
     tab = context.new_page()
     tab.goto(selftest.as_uri(), wait_until="domcontentloaded")
     for number in range(1, 7):
