@@ -180,3 +180,63 @@ def test_sources_are_whole_and_stand_once():
                 assert -1 <= gap <= 3, f"{key}: of {entry['year']}, but {eprint}"
         if url := entry.get("url"):
             assert re.match(r"https?://\S+$", url), f"{key}: {url}"
+
+
+# Set-up and notation ------------------------------------------------------------------------------
+
+
+def test_the_set_up_names_every_extra_and_every_command():
+    import tomllib
+
+    from llmcourse import cli
+
+    page = text(APPENDIX / "setup.md")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for extra in project["optional-dependencies"]:
+        assert f"| `{extra}` |" in page, f"the extra {extra!r} is not in setup.md"
+    parser = cli._parser()
+    commands = next(set(a.choices) for a in parser._actions if isinstance(a.choices, dict))
+    listed = set(re.findall(r"`([a-z]+)`", page))
+    assert commands and commands <= listed, f"not in setup.md: {sorted(commands - listed)}"
+
+
+# The notation's table knows a formula's letters where a chapter uses them more than now and then.
+OFTEN = 4
+
+
+def symbols(latex: str) -> set[str]:
+    latex = re.sub(
+        r"\\(text|mathrm|operatorname|mathit)\*?\{[^}]*\}|\\(begin|end)\{\w+\*?\}", "", latex
+    )
+    greek = (
+        "alpha beta gamma delta Delta epsilon varepsilon eta theta kappa lambda mu nu xi pi rho "
+        "sigma Sigma tau phi varphi Phi chi psi omega ell nabla zeta Lambda"
+    ).split()
+    pattern = r"\\(?:" + "|".join(greek) + r")(?![a-z])|(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])"
+    return set(re.findall(pattern, latex))
+
+
+def test_symbols_that_chapters_use_are_in_the_notation():
+    page = text(APPENDIX / "notation.md")
+    head, _, second = page.partition("## Letters with a second meaning")
+    general = set().union(*(symbols(r.split("|")[1]) for r in head.split("\n") if r[:1] == "|"))
+    own: dict[str, set[str]] = {}
+    for row in re.findall(r"^\| ([a-z0-9, ]+) \| (.*?) \|", second, re.M):
+        for chapter in row[0].split(", "):
+            own.setdefault(chapter, set()).update(symbols(row[1]))
+    # Indices, and letters that a sentence introduces for itself.
+    free = set("ijkltuvnmreSsxd") | {"e", "c"}
+    missing = {}
+    for path in PAGES:
+        if path.suffix != ".ipynb" or path.stem == "project":
+            continue
+        prose = text(path)
+        found: dict[str, int] = {}
+        flat = re.sub(r"\$\$.+?\$\$", "", prose, flags=re.S)
+        for latex in re.findall(r"\$\$(.+?)\$\$", prose, re.S) + re.findall(r"\$([^$\n]+)\$", flat):
+            for symbol in symbols(latex):
+                found[symbol] = found.get(symbol, 0) + 1
+        known = general | own.get(path.stem, set()) | free
+        if left := sorted(s for s, n in found.items() if n >= OFTEN and s not in known):
+            missing[path.stem] = left
+    assert not missing, f"not in notation.md: {missing}"
