@@ -112,6 +112,11 @@ class Plain(SphinxPostTransform):
             figure.replace_self(box)
 
 
+def site_renderer(app: Sphinx, config: Any) -> None:
+    """The site keeps MathJax: Sphinx prefers any other renderer that is registered."""
+    config.html_math_renderer = config.html_math_renderer or "mathjax"
+
+
 def prepare(app: Sphinx) -> None:
     """No scripts, fonts and styles of the site: an epub's reader brings its own."""
     if app.builder.name == "epub":
@@ -140,6 +145,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         (lambda w, n: _write_math(w, n, block=False), None),
         (lambda w, n: _write_math(w, n, block=True), None),
     )
+    app.connect("config-inited", site_renderer)
     app.connect("builder-inited", prepare, priority=900)
     app.connect("html-page-context", without_scripts, priority=900)
     app.connect("build-finished", report)

@@ -43,6 +43,25 @@ def test_mathml_is_xml_of_its_own_namespace():
     assert epub.mathml(r"\nosuchcommand{x}") is None
 
 
+@pytest.mark.parametrize(("builder", "drawn"), [("html", "mathjax"), ("epub", "epub")])
+def test_the_site_draws_its_formulas_with_mathjax_and_only_the_epub_with_mathml(
+    tmp_path, builder, drawn
+):
+    from sphinx.application import Sphinx
+
+    (tmp_path / "index.rst").write_text("Title\n=====\n\n:math:`x^2`\n", encoding="utf-8")
+    names = ["llmcourse.sphinxext", "llmcourse.widgets.live", "llmcourse.epub"]
+    settings = {"extensions": names, "version": "1", "epub_copyright": "a"}
+    app = Sphinx(
+        tmp_path, None, tmp_path / "out", tmp_path / "trees", builder,
+        confoverrides=settings, status=None, warning=None,
+    )  # fmt: skip
+    assert app.builder.math_renderer_name == drawn
+    app.build()
+    page = next((tmp_path / "out").glob("index.*html")).read_text(encoding="utf-8")
+    assert ("<math" in page) == (builder == "epub")
+
+
 def quiz() -> sphinxext.quiz:
     def box(text):
         return nodes.container("", nodes.paragraph(text, text))
