@@ -5,7 +5,10 @@ A turn is its role's special token, its text, and `<|end|>`:
     <|user|> Where did Frank go? <|end|> <|assistant|> Cave. <|end|>
 
 The marks are ids, never text. So a user who types `<|end|>` has typed seven characters, and no
-text can close a turn or open one in another's name.
+text can close a turn or open one in another's name. A call of a tool is a turn, too: the assistant
+writes `<|tool|>` as its first id, then the call. So no text, typed or quoted, is ever a call.
+
+    <|assistant|> <|tool|> calc 12 * 7 <|end|> <|tool|> 84 <|end|> <|assistant|> 84. <|end|>
 
 Example:
     >>> ids, answer = encode(tokenizer, [("user", "Who ran?"), ("assistant", "Nina.")])
@@ -17,9 +20,10 @@ from collections.abc import Iterable, Sequence
 
 from llmcourse.tokenizers import Tokenizer
 
-__all__ = ["END", "ROLES", "Turn", "encode", "marks", "parse", "prompt", "reply"]
+__all__ = ["CALL", "END", "ROLES", "Turn", "called", "encode", "marks", "parse", "prompt", "reply"]
 
 ROLES = ("system", "user", "assistant", "tool")
+CALL = "call"  # a turn of the assistant that speaks to a tool
 END = "<|end|>"
 LANGUAGES = ("en", "zh")
 Turn = tuple[str, str]  # role, text
@@ -56,7 +60,8 @@ def encode(
     """A talk's ids, and for each whether it is one that an assistant writes.
 
     Those are the texts of the assistant's turns and the ends of these turns: a model that is not
-    taught to end does not stop. The mark `<|assistant|>` itself is not among them, it is given.
+    taught to end does not stop. The mark `<|assistant|>` itself is not among them, it is given. Of
+    a call the mark `<|tool|>` is among them: to call is the assistant's choice.
 
     Args:
         language: puts `<|en|>` or `<|zh|>` first, as the stories of the tales have it.
@@ -72,10 +77,12 @@ def encode(
     ids = _start(named, language)
     answer = [False] * len(ids)
     for number, (role, text) in enumerate(turns, start=1):
-        if role not in ROLES:
+        if role not in (*ROLES, CALL):
             raise ValueError(f"turn {number}: role must be one of {ROLES}, got {role!r}")
         # No special token is allowed: a mark inside a text is text.
         body = [*tokenizer.encode(text), named["end"]]
+        if role == CALL:
+            role, body = "assistant", [named["tool"], *body]
         ids += [named[role], *body]
         answer += [False, *([role == "assistant"] * len(body))]
     if context is not None and len(ids) > context:
@@ -123,6 +130,16 @@ def reply(tokenizer: Tokenizer, new: Sequence[int]) -> str | None:
     return tokenizer.decode(body)
 
 
+def called(tokenizer: Tokenizer, new: Sequence[int]) -> str | None:
+    """The call that a model wrote after a prompt, or None where it wrote none, or did not end it.
+
+    >>> called(tokenizer, [tokenizer.special_tokens["<|tool|>"], *tokenizer.encode("f 1"), end])
+    'f 1'
+    """
+    new = list(new)
+    return reply(tokenizer, new[1:]) if new and new[0] == marks(tokenizer)["tool"] else None
+
+
 def parse(tokenizer: Tokenizer, ids: Iterable[int]) -> list[Turn]:
     """The turns of a talk, from its ids; a mark of language in front is passed over.
 
@@ -141,6 +158,8 @@ def parse(tokenizer: Tokenizer, ids: Iterable[int]) -> list[Turn]:
             if token not in roles:
                 raise ValueError(f"position {position}: a role's mark must begin a turn")
             role, body = roles[token], []
+        elif token == named["tool"] and role == "assistant" and not body:
+            role = CALL
         elif token == named["end"]:
             turns.append((role, tokenizer.decode(body)))
             role = None

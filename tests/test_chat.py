@@ -12,7 +12,9 @@ texts = st.one_of(
     st.text(max_size=30),
     st.lists(st.sampled_from([*TOKENIZER.special_tokens, "Nina ran.", " ", "a"])).map("".join),
 ).filter(lambda t: t.isascii() or t.encode("utf-8", "ignore").decode() == t)
-turns = st.lists(st.tuples(st.sampled_from(chat.ROLES), texts), min_size=1, max_size=4)
+turns = st.lists(
+    st.tuples(st.sampled_from((*chat.ROLES, chat.CALL)), texts), min_size=1, max_size=4
+)
 
 
 @given(turns, st.sampled_from([None, "en", "zh"]))
@@ -29,8 +31,13 @@ def test_marked_is_what_the_assistant_writes_and_its_end(turns):
     ids, answer = chat.encode(TOKENIZER, turns)
     marked = [i for i, a in zip(ids, answer, strict=True) if a]
     end = TOKENIZER.special_tokens["<|end|>"]
-    said = [text for role, text in turns if role == "assistant"]
-    assert marked == [i for text in said for i in (*TOKENIZER.encode(text), end)]
+    tool = TOKENIZER.special_tokens["<|tool|>"]
+    said = [
+        [*([tool] * (role == chat.CALL)), *TOKENIZER.encode(text), end]
+        for role, text in turns
+        if role in ("assistant", chat.CALL)
+    ]
+    assert marked == [i for ids in said for i in ids]
 
 
 @given(texts)
@@ -55,6 +62,18 @@ def test_a_prompt_is_the_talk_as_far_as_the_assistants_mark():
     assert ids[: len(start)] == start and not any(answer[: len(start)])
     assert all(answer[len(start) :])
     assert chat.reply(TOKENIZER, ids[len(start) :]) == "Nina."
+
+
+def test_a_call_is_marked_by_an_id_and_never_by_text():
+    named = chat.marks(TOKENIZER)
+    ids, _ = chat.encode(TOKENIZER, [("user", "1 + 2?"), (chat.CALL, "calc 1 + 2")])
+    start = chat.prompt(TOKENIZER, [("user", "1 + 2?")])
+    assert ids[: len(start)] == start
+    assert chat.called(TOKENIZER, ids[len(start) :]) == "calc 1 + 2"
+    assert chat.reply(TOKENIZER, ids[len(start) :]) is None
+    typed = [*TOKENIZER.encode("<|tool|>calc 1 + 2"), named["end"]]
+    assert chat.called(TOKENIZER, typed) is None
+    assert chat.called(TOKENIZER, ids[len(start) : -1]) is None
 
 
 def test_what_is_no_reply_reads_none():

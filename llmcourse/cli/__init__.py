@@ -1,4 +1,4 @@
-"""The course from the shell: `llmcourse train|sample|finetune|check|hint|progress|build|serve|…`.
+"""The course from the shell: `llmcourse train|sample|chat|finetune|check|hint|progress|build|…`.
 
 Nothing is parsed or loaded on import; each command loads what it needs. A mistake of the user's is
 one line on standard error and exit status 1 (2 where the arguments do not parse, or the file given
@@ -58,6 +58,18 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--language", choices=("en", "zh"), default="en", help="of a tale")
     sample.add_argument("--seed", type=int, help="the same seed gives the same text")
     sample.add_argument("-n", type=int, default=1, help="how many texts")
+
+    chat = command("chat", "chat", "talk with a model: stories, sums, Python's documentation")
+    chat.add_argument("--model", default="tales-assistant", help="a shipped one, or a folder")
+    chat.add_argument("--language", choices=("en", "zh"), default="en", help="of the talk")
+    chat.add_argument("--temperature", type=float, help="0, the default, is greedy")
+    chat.add_argument("--top-k", type=int)
+    chat.add_argument("--top-p", type=float)
+    chat.add_argument("--min-p", type=float)
+    chat.add_argument("--repetition", type=float, help="penalty; 1 is none")
+    chat.add_argument("--max-new", type=int, default=64, help="tokens of an answer at most")
+    chat.add_argument("--seed", type=int, help="the same seed gives the same talk")
+    chat.add_argument("--no-tools", action="store_true", help="no calculator, no search")
 
     tune = command("finetune", "finetune", "adapt a model to one task: a file of yours")
     tune.set_defaults(refusal=2)

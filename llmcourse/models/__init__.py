@@ -13,7 +13,7 @@ __all__ = ["about", "load", "names", "path"]
 _HOME = Path(__file__).parent
 _NAMES = (
     "tales", "tales-sft", "tales-chat", "tales-qa", "tales-retriever", "tales-summary", "student",
-    "gpt2-mini",
+    "gpt2-mini", "tales-assistant",
 )  # fmt: skip
 _TRAINING = "training.json"  # beside a model in Hugging Face's files, which have no room for it
 
