@@ -75,6 +75,7 @@ format: $(STAMP)/env
 bench: $(STAMP)/env
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.live
 
 page:
 	@test -n "$(PAGE)" || { echo "Say which page: make page PAGE=chapters/concepts/ngram"; exit 1; }
@@ -107,7 +108,7 @@ $(STAMP)/env: pyproject.toml
 	  [ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { rm -rf .venv; \
 	    echo "No virtual environment could be made. On Debian or Ubuntu: apt install python3-venv"; exit 1; }; \
 	  echo "Installing (about 1.6 GB the first time; only the package index is asked)"; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[book,test]" || { \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[book,live,test]" || { \
 	    echo "The installation failed; the message above says why. Without a network there is no way"; \
 	    echo "round it the first time; with one, run the same command again: it goes on where it stopped."; exit 1; }; \
 	  cp pyproject.toml $(STAMP)/pyproject.toml; \
