@@ -64,7 +64,7 @@ def say(history) -> None:
 def taught(seed: int, runs: Path) -> tuple[GPT, GPT]:
     """`tales-chat` after talks of every skill; and after more, in which things told are asked for.
 
-    The first refused what it had been told: in its talks most questions for a name came before it.
+    The first knew that a name was told and not which: in its talks most such questions came first.
     """
     base, tokenizer = models.load("tales-chat")
     model = longer(base, CONTEXT)
