@@ -5,6 +5,7 @@ request that leaves the site fails the test.
 """
 
 import http.server
+import re
 import shutil
 import threading
 from functools import partial
@@ -17,6 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 FURNITURE = {"index.html", "genindex.html", "search.html", "py-modindex.html", "prf-prf.html"}
+THEMES = ("search.html", "genindex.html")  # pages that the theme makes
 PAGES = sorted(
     str(p.relative_to(SITE))
     for p in SITE.rglob("*.html")
@@ -73,6 +75,12 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def parsed():
     return {page: Page(SITE / page) for page in PAGES}
+
+
+def test_every_page_of_the_contents_is_there():
+    wanted = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text("utf-8"))
+    assert len(wanted) > 20
+    assert not {f"{page}.html" for page in wanted} - set(PAGES)
 
 
 @pages
@@ -197,7 +205,7 @@ def test_a_page_keeps_to_itself_and_to_its_width(browser, address, page, width):
 
 
 @browsing
-@pages
+@pytest.mark.parametrize("page", [*PAGES, *(p for p in THEMES if (SITE / p).exists())])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_is_accessible(browser, address, page, scheme):
     axe = pytest.importorskip("axe_playwright_python.base", reason="axe is not installed")
