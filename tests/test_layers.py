@@ -20,7 +20,7 @@ ROWS = (
     ("classification", "hf", "lora", "quantize", "evaluate", "retrieval", "interpret", "noisy"),
     ("frameworks",),
     ("models",),
-    ("calculator", "chat"),
+    ("calculator", "chat", "privacy", "watermark"),
     ("align", "toolbox"),
     ("adapt", "assistant", "dialogue", "qa", "safety"),
     ("summarization",),
