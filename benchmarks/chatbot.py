@@ -378,6 +378,7 @@ def main() -> None:
     model, tokenizer = models.load("tales-assistant")
     judge = Judge(model, tokenizer)
     parts = {
+        "steps": lambda: {"first": TRAIN.steps, "second": SECOND.steps},
         "before": lambda: recalled(Judge(before, tokenizer)),
         "skills": lambda: skills(judge),
         "stories": lambda: stories(judge),
