@@ -338,29 +338,13 @@ def judged(tokenizer, readers: dict[str, GPT], search, save, have) -> None:
             print(name, np.bincount(found["kinds"], minlength=4) / len(found["kinds"]), flush=True)
 
 
-def passages(fewest: int = 60) -> list[list[str]]:
-    """Python's documentation, topic by topic, paragraphs joined to at least `fewest` words."""
-    topics = []
-    for document in data.load("python-docs").documents:
-        done, now = [], []
-        for paragraph in document.split("\n\n"):
-            now.append(paragraph.strip())
-            if len(retrieval.words(" ".join(now))) >= fewest:
-                done.append("\n\n".join(now))
-                now = []
-        if now:
-            done = [*done[:-1], "\n\n".join([*done[-1:], *now])]
-        topics.append(done)
-    return topics
-
-
 def documentation(seeds: Sequence[int]) -> dict:
     """Recall on Python's documentation: words, a GPT's raw states, and an encoder trained on it.
 
     The encoder learns on two thirds of the topics and is judged, like all, on the others; every
     passage of all topics is in the index.
     """
-    topics = passages()
+    topics = [retrieval.passages(text) for text in data.load("python-docs").documents]
     order = list(range(len(topics)))
     random.Random(0).shuffle(order)
     learned = set(order[: 2 * len(order) // 3])

@@ -36,6 +36,7 @@ __all__ = [
     "first_layers",
     "fuse",
     "info_nce",
+    "passages",
     "pool",
     "rank",
     "recall",
@@ -187,6 +188,24 @@ def chunks(text: str, *, size: int, overlap: int = 0) -> list[tuple[int, int]]:
         if start + size >= len(spans):
             break
     return cut
+
+
+def passages(text: str, fewest: int = 60) -> list[str]:
+    """Paragraphs joined to at least `fewest` words; what is left over at the end joins the last.
+
+    >>> passages("One two.\\n\\nThree.\\n\\nFour five.\\n\\nSix.", fewest=2)
+    ['One two.', 'Three.\\n\\nFour five.\\n\\nSix.']
+    """
+    done: list[str] = []
+    now: list[str] = []
+    for paragraph in text.split("\n\n"):
+        now.append(paragraph.strip())
+        if len(words(" ".join(now))) >= fewest:
+            done.append("\n\n".join(now))
+            now = []
+    if now:
+        done = [*done[:-1], "\n\n".join([*done[-1:], *now])]
+    return done
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ class Documentation:
         self.titles: list[str] = []
         self.topics: list[int] = []  # of each passage
         for number, document in enumerate(data.load("python-docs").documents):
-            for passage in _passages(document, fewest):
+            for passage in retrieval.passages(document, fewest):
                 self.passages.append(passage)
                 self.titles.append(_title(document))
                 self.topics.append(number)
@@ -65,20 +65,6 @@ class Documentation:
         if not best:
             return Found(text=NOTHING_FOUND)
         return Found(text=self.titles[best[0]], shown=self.passages[best[0]], passage=best[0])
-
-
-def _passages(document: str, fewest: int) -> list[str]:
-    """Paragraphs joined to at least `fewest` words; what is left over joins the last."""
-    done: list[str] = []
-    now: list[str] = []
-    for paragraph in document.split("\n\n"):
-        now.append(paragraph.strip())
-        if len(retrieval.words(" ".join(now))) >= fewest:
-            done.append("\n\n".join(now))
-            now = []
-    if now:
-        done = [*done[:-1], "\n\n".join([*done[-1:], *now])]
-    return done
 
 
 def _title(document: str) -> str:

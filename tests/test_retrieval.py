@@ -192,3 +192,13 @@ def test_contrast_brings_a_query_to_its_document(model):
     found = [index.search(v, 1)[0] for v in retrieval.embed(encoder, asked)]
     assert np.mean(seen[-5:]) < 0.1 * seen[0]
     assert np.mean([f == i for i, f in enumerate(found)]) > 0.8
+
+
+@given(
+    st.lists(st.text(alphabet="ab .", min_size=1).filter(str.strip), min_size=1), st.integers(1, 6)
+)
+def test_passages_lose_nothing_and_are_long_enough(paragraphs, fewest):
+    paragraphs = [p.strip() for p in paragraphs]
+    found = retrieval.passages("\n\n".join(paragraphs), fewest)
+    assert "\n\n".join(found) == "\n\n".join(paragraphs)
+    assert len(found) == 1 or all(len(retrieval.words(p)) >= fewest for p in found)
