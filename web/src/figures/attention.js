@@ -3,6 +3,7 @@
 
 import { runtime } from "../runtime/client.js";
 import { choose, frame, h, percent } from "../ui/dom.js";
+import heads from "../ui/heads.css";
 import css from "./attention.css";
 
 /** @typedef {import("../runtime/client.js").Host} Host */
@@ -55,7 +56,7 @@ function render({ model: host, el }) {
   });
   const facts = h("p", { class: "small muted facts" });
   body.append(
-    h("style", {}, css),
+    h("style", {}, heads, css),
     h("div", { class: "stack" },
       h("label", { class: "small" }, "A text that stops before a word", field),
       h("label", { class: "small" }, "Another text of as many tokens, to borrow from", other),

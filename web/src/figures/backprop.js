@@ -2,7 +2,7 @@
 // derivatives back, a node at a time, and each may be predicted.
 
 import { backward, parse, short } from "../runtime/graph.js";
-import { frame, h } from "../ui/dom.js";
+import { frame, h, s } from "../ui/dom.js";
 import { layered } from "../ui/layers.js";
 import css from "./backprop.css";
 
@@ -20,15 +20,6 @@ const EXAMPLES = [
 ];
 const START = [0.8, 1.5, -0.4, 1, 0.5, -1.2, 2, 0.3];
 const SIGN = { "+": "+", "-": "−", "*": "×", "/": "÷", neg: "−( )" };
-const SVG = "http://www.w3.org/2000/svg";
-
-/** @param {string} tag @param {Record<string, any>} given @param {(Element | string)[]} children */
-function s(tag, given, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(given)) element.setAttribute(key, String(value));
-  element.append(...children);
-  return element;
-}
 
 /** What an operation is called, its constant included. @param {Node} node */
 function label(node) {

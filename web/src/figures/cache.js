@@ -3,7 +3,7 @@
 
 import { runtime } from "../runtime/client.js";
 import { cost, gated } from "../runtime/cost.js";
-import { choose, frame, h, slider } from "../ui/dom.js";
+import { choose, frame, h, s, slider } from "../ui/dom.js";
 import css from "./cache.css";
 
 /** @typedef {import("../runtime/client.js").Host} Host */
@@ -23,7 +23,6 @@ const MODELS = [
   ["7 billion", { layers: 32, width: 4096, heads: 32, groups: 32, hidden: 11008, vocabulary: 32000, context: 4096 }],
   ["70 billion, grouped", { layers: 80, width: 8192, heads: 64, groups: 8, hidden: 28672, vocabulary: 128256, context: 8192 }],
 ];
-const SVG = "http://www.w3.org/2000/svg";
 let figures = 0;
 
 /** Three digits and a unit. @param {number} x @param {string[]} units @param {number} [step] */
@@ -210,14 +209,8 @@ function render({ model: host, el }) {
         const to = way ? lengths[i] - s[0].read : lengths[i];
         return to > from ? `M${(from * cell).toFixed(2)} ${(i * cell).toFixed(2)}h${((to - from) * cell).toFixed(2)}v${(cell * 0.9).toFixed(2)}h${((from - to) * cell).toFixed(2)}z` : "";
       }).join("");
-    const svg = document.createElementNS(SVG, "svg");
-    for (const [key, value] of Object.entries({ viewBox: `0 0 ${SIDE} ${SIDE}`, width: SIDE, height: SIDE, role: "img", "aria-label": `A line for each of ${steps.length} steps, a cell for each position read: with the cache ${sum(0, "read")}, without ${sum(1, "read")}` })) svg.setAttribute(key, String(value));
-    for (const way of both) {
-      const line = document.createElementNS(SVG, "path");
-      line.setAttribute("d", path(way));
-      line.setAttribute("class", way ? "anew" : "once");
-      svg.append(line);
-    }
+    const svg = s("svg", { viewBox: `0 0 ${SIDE} ${SIDE}`, width: SIDE, height: SIDE, role: "img", "aria-label": `A line for each of ${steps.length} steps, a cell for each position read: with the cache ${sum(0, "read")}, without ${sum(1, "read")}` });
+    for (const way of both) svg.append(s("path", { d: path(way), class: way ? "anew" : "once" }));
     picture.replaceChildren(svg, h("p", { class: "small muted" }, h("span", { class: "blue" }, "■"), " read with the cache, ", h("span", { class: "grey" }, "■"), " read again without. A line a step."));
   }
 }

@@ -3,7 +3,8 @@
 
 import { whole } from "../runtime/bytes.js";
 import { asset } from "../runtime/client.js";
-import { frame, h, percent, slider } from "../ui/dom.js";
+import { frame, h, percent, s, slider } from "../ui/dom.js";
+import heads from "../ui/heads.css";
 import css from "./time.css";
 
 /** @typedef {import("../runtime/client.js").Host} Host */
@@ -16,21 +17,12 @@ const ROWS = 9; // kinds of choice
 const NEXT = 6;
 const MOMENTS = 12;
 const HEADS = 8;
-const SVG = "http://www.w3.org/2000/svg";
 /** @type {Record<string, string>} */
 const MEANING = {
   form: "what the grammar leaves no choice", name: "a new name", free: "free variation", thing: "a thing",
   cause: "what follows from what", mood: "good or bad", recall: "a name from before", track: "who is meant",
   agreement: "he or she, a or an",
 };
-
-/** @param {string} tag @param {Record<string, any>} [given] @param {(Element | string)[]} children */
-function s(tag, given = {}, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(given)) element.setAttribute(key, String(value));
-  element.append(...children);
-  return element;
-}
 
 /** @param {{model: Host, el: HTMLElement}} given */
 function render({ model: host, el }) {
@@ -60,7 +52,7 @@ function render({ model: host, el }) {
   });
   const samples = h("div", { class: "samples", tabindex: 0, role: "group", "aria-label": "What it writes at this moment, by the same luck each time" });
   body.append(
-    h("style", {}, css),
+    h("style", {}, heads, css),
     h("div", { class: "stack" },
       h("div", { class: "row" }, open, time.element),
       said,

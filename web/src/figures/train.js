@@ -5,7 +5,7 @@ import { whole } from "../runtime/bytes.js";
 import { asset } from "../runtime/client.js";
 // @ts-ignore: the build puts the bundled worker here, as text
 import source from "worker:../runtime/trainer-worker.js";
-import { frame, h, slider } from "../ui/dom.js";
+import { frame, h, s, slider } from "../ui/dom.js";
 import css from "./train.css";
 
 /** @typedef {import("../runtime/client.js").Host} Host */
@@ -13,16 +13,7 @@ import css from "./train.css";
 const MOST = 1000; // steps
 const RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1];
 const LEAST = 640; // characters
-const SVG = "http://www.w3.org/2000/svg";
 const [HIGH, LOW] = [190, 80];
-
-/** @param {string} tag @param {Record<string, any>} [given] @param {(Element | string)[]} children */
-function s(tag, given = {}, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(given)) element.setAttribute(key, String(value));
-  element.append(...children);
-  return element;
-}
 
 /** @param {{model: Host, el: HTMLElement}} given */
 function render({ model: host, el }) {

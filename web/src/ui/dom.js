@@ -21,6 +21,16 @@ export function h(tag, given = {}, ...children) {
   return element;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element of a drawing. @param {string} tag @param {Record<string, any>} given @param {(Element | string)[]} children */
+export function s(tag, given = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [key, value] of Object.entries(given)) element.setAttribute(key, String(value));
+  element.append(...children);
+  return element;
+}
+
 /**
  * The root of a figure, sealed off from the page's style, in the page's colours.
  * @param {HTMLElement} el
