@@ -342,9 +342,12 @@ def test_chat_at_a_terminal_survives_ctrl_c_and_leaves_on_ctrl_d(elsewhere):
 
     main_end, other_end = pty.openpty()
     command = [sys.executable, "-m", "llmcourse", "chat", "--seed", "1"]
+    # A job that a script starts in the background ignores Ctrl-C, and so would its children.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command, stdin=other_end, stdout=other_end, stderr=other_end, start_new_session=True
     )
+    signal.signal(signal.SIGINT, inherited)
     os.close(other_end)
     seen = ""
 
